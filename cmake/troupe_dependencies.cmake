@@ -1,0 +1,30 @@
+# Third-party libraries. scripts/setup installs all of them.
+set(TROUPE_CACHE "$ENV{XDG_CACHE_HOME}")
+if(NOT TROUPE_CACHE)
+  set(TROUPE_CACHE "$ENV{HOME}/.cache")
+endif()
+string(APPEND TROUPE_CACHE "/troupe")
+set(_caf_variant release)
+if(TROUPE_SANITIZE MATCHES "thread")
+  set(_caf_variant tsan) # TSan reports falsely unless CAF was built with it too
+endif()
+set(TROUPE_CAF_PREFIX "${TROUPE_CACHE}/caf/0.18.7-${_caf_variant}-gcc-${CMAKE_CXX_COMPILER_VERSION}" CACHE PATH
+    "Where CAF 0.18.7 is installed")
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED) # CAF's own config file forgets it
+find_package(CAF 0.18.7 EXACT CONFIG PATHS "${TROUPE_CAF_PREFIX}" NO_DEFAULT_PATH)
+if(NOT CAF_FOUND)
+  message(FATAL_ERROR "CAF 0.18.7 is not in ${TROUPE_CAF_PREFIX}: run scripts/setup (for the tsan preset: scripts/setup --tsan)")
+endif()
+find_package(fmt 9 CONFIG REQUIRED)
+find_package(doctest CONFIG REQUIRED)
+find_package(Boost 1.81 CONFIG REQUIRED)
+find_package(simdjson CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(hwy CONFIG REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)

@@ -1,0 +1,25 @@
+# troupe_add_library(NAME SOURCES… PUBLIC deps… PRIVATE deps…): a static library; includes are
+# written from the top of the tree, e.g. "messages/ids.hpp".
+function(troupe_add_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+endfunction()
+
+# troupe_add_test(NAME SOURCES… LINK deps… LABELS labels… [TIMEOUT s]): one doctest executable and
+# one ctest entry. Labels: unit | scenario | integration; asan (runs there too); concurrent (TSan); long.
+function(troupe_add_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tests/support/doctest_main.cpp")
+  target_link_libraries(${name} PRIVATE ${arg_LINK} doctest::doctest)
+  target_compile_definitions(${name} PRIVATE
+    TROUPE_SHARED_DATA="${TROUPE_SHARED_DATA}" TROUPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    TROUPE_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  # Exit code 77 is "skipped, for a reason that the output names".
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
+endfunction()
