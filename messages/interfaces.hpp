@@ -41,8 +41,7 @@ using directory_actor = caf::typed_actor<
   auto (fleet_sink_actor)->caf::result<void>,
   auto (load_report)->caf::result<void>,
   auto (find_fleet)->caf::result<fleet_snapshot>,
-  auto (find_health)->caf::result<node_health>,
-  auto (tick)->caf::result<void>>;
+  auto (find_health)->caf::result<node_health>>;
 
 /// Placement of requests on workers.
 using router_actor = caf::typed_actor<
