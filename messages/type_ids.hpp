@@ -44,7 +44,6 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::find_health))
   CAF_ADD_TYPE_ID(troupe, (troupe::node_health))
   CAF_ADD_TYPE_ID(troupe, (troupe::drain_request))
-  CAF_ADD_TYPE_ID(troupe, (troupe::tick))
 
   // KV transfer
   CAF_ADD_TYPE_ID(troupe, (troupe::prefill_request))
