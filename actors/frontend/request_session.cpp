@@ -53,7 +53,6 @@ request_session_actor::behavior_type request_session_state::make_behavior() {
   self_->run_delayed(request_.time_left, [this] { fail({errc::deadline_exceeded, "the request's time is up"}); });
   place();
   return {
-    [this](const generation_finished&) { end(); },
     [this](const generation_failed& what) {
       if (!worth_another_try(what.code)) {
         fail({what.code, what.context});

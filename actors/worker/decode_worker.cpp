@@ -112,7 +112,6 @@ void decode_worker_state::finish(const scheduler_events::finished& finished) {
   auto& entry = outboxes_[i->second.hub].entry(finished.id, usage.output_tokens);
   entry.finish = finished.reason;
   entry.usage = usage;
-  self_->send(i->second.session, generation_finished{finished.id, usage});
   forget(finished.id);
 }
 
