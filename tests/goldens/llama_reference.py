@@ -25,6 +25,7 @@ class Gguf:
         tensors, keys = self.scalar(10), self.scalar(10)
         self.metadata = {self.string(): self.value(self.scalar(4)) for _ in range(keys)}
         self.infos = {}
+        self.infos_at = self.at
         for _ in range(tensors):
             name = self.string()
             shape = [self.scalar(10) for _ in range(self.scalar(4))]
