@@ -167,7 +167,7 @@ void request_session_state::leave_worker() {
     return;
   self_->demonitor(worker_);
   self_->send(worker_, cancel_request{request_.id});
-  worker_ = {};
+  worker_ = decode_worker_actor{};
 }
 
 void request_session_state::end() {

@@ -60,7 +60,10 @@ public:
   /// REQUIRES: endpoint() is not null
   region_id region() const { return *region_; }
   bool is_endpoint(const caf::actor_addr& who) const { return endpoint_ && endpoint_.address() == who; }
-  void lose_endpoint() { endpoint_ = {}, region_.reset(); }
+  void lose_endpoint() {
+    endpoint_ = transport_endpoint_actor{};
+    region_.reset();
+  }
 
   void set_endpoint(transport_endpoint_actor endpoint) {
     lose_endpoint();
