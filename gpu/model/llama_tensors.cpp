@@ -9,24 +9,6 @@ namespace troupe::gpu {
 
 namespace {
 
-/// Elements and bytes of one quantisation block.
-struct block_shape {
-  std::uint32_t elements = 0;
-  std::uint32_t bytes = 0;
-};
-
-block_shape shape_of(tensor_type type) {
-  switch (type) {
-    case tensor_type::f32: return {1, 4};
-    case tensor_type::f16: return {1, 2};
-    case tensor_type::bf16: return {1, 2};
-    case tensor_type::q8_0: return {32, 34};
-    case tensor_type::q4_0: return {32, 18};
-    case tensor_type::q4_1: return {32, 20};
-  }
-  return {};
-}
-
 std::string shape_text(std::uint64_t columns, std::uint64_t rows) {
   return "[" + std::to_string(columns) + ", " + std::to_string(rows) + "]";
 }
@@ -48,7 +30,7 @@ public:
                                       shape_text(columns, rows)};
       return nullptr;
     }
-    if (shape_of(tensor->type).elements == 0)
+    if (packing_of(tensor->type).bytes == 0)
       return error_ = error{errc::unsupported, "tensor " + name + " is of type " + to_string(tensor->type)}, nullptr;
     const auto bytes = row_bytes(tensor->type, columns);
     if (bytes == 0 || tensor->data.size() != bytes * rows) {
@@ -86,10 +68,10 @@ private:
 } // namespace
 
 std::uint64_t row_bytes(tensor_type type, std::uint64_t elements) {
-  const auto shape = shape_of(type);
-  if (shape.elements == 0 || elements % shape.elements != 0)
+  const auto packed = packing_of(type);
+  if (packed.bytes == 0 || elements % packed.elements != 0)
     return 0;
-  return elements / shape.elements * shape.bytes;
+  return elements / packed.elements * packed.bytes;
 }
 
 expected<llama_tensors, error> find_llama_tensors(const gguf_file& file, const llama_config& config) {
