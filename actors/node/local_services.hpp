@@ -15,6 +15,8 @@ namespace troupe::local_services {
 
 inline constexpr std::string_view directory = "troupe.directory";
 inline constexpr std::string_view router = "troupe.router";
+inline constexpr std::string_view transport_endpoint = "troupe.transport-endpoint";
+inline constexpr std::string_view rest_gateway = "troupe.rest-gateway";
 
 /// A null handle while the service is down.
 template <class Handle>
