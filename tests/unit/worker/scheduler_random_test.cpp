@@ -209,9 +209,9 @@ private:
 
   /// New landings get a writer; the writers of those that ended are late.
   void watch() {
-    for (auto o = w_.outcomes.lower_bound(last_id_ > 64 ? last_id_ - 64 : 0); o != w_.outcomes.end(); ++o)
-      if (o->second.reserved && watched_.insert(o->first).second)
-        writers_[o->first] = {o->second.reserved->first_missing_block * w_.config.block_tokens, true};
+    for (const auto& [id, o] : w_.outcomes)
+      if (o.reserved && watched_.insert(id).second)
+        writers_[id] = {o.reserved->first_missing_block * w_.config.block_tokens, true};
     for (auto& [id, x] : writers_)
       if (w_.of(id).is_over)
         x.is_expected = false;
@@ -260,10 +260,10 @@ TEST_CASE("whatever happens in whatever order, texts are those of an undisturbed
   std::uint64_t finished = 0, preemptions = 0, cached = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     random_world world{seed};
-    world.live(1500);
+    world.live(2500);
     world.end();
     CAPTURE(seed);
-    REQUIRE(world.fault() == std::nullopt);
+    REQUIRE(world.fault().value_or("") == "");
     finished += world.finished();
     preemptions += world.counters().preemptions;
     cached += world.counters().prompt_tokens_cached;
