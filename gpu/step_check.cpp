@@ -6,13 +6,6 @@
 
 namespace troupe::gpu {
 
-std::uint32_t step::computed_tokens() const {
-  std::uint32_t count = 0;
-  for (const auto& r : rows)
-    count += r.from ? 1 : r.tokens_count;
-  return count;
-}
-
 namespace {
 
 bool fits(std::uint64_t begin, std::uint64_t count, std::size_t size) { return begin + count <= size; }

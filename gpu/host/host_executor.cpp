@@ -240,7 +240,11 @@ public:
   }
 
   region_view kv_memory(std::size_t group) override {
-    return group == 0 ? runner_->model().kv_memory() : region_view{};
+    if (group != 0)
+      return {};
+    auto view = runner_->model().kv_memory();
+    view.keep_alive = runner_;
+    return view;
   }
 
 private:

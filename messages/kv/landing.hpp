@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "messages/ids.hpp"
+#include "messages/request/sampled_token.hpp"
+#include "messages/request/sampling_options.hpp"
+
+namespace troupe {
+
+/// Where a decode worker wants the KV of a prompt: the only blocks that its prefill peer may write.
+struct kv_landing {
+  /// Made by the decode side's endpoint; opaque.
+  std::string region;
+  /// Destination of block i of the prompt, for i from first_missing_block on; earlier ones are there already.
+  std::vector<block_id> blocks;
+  std::uint32_t first_missing_block = 0;
+  std::uint64_t block_bytes = 0;
+  model_fingerprint fingerprint;
+  numerics_id numerics;
+  /// The decode worker and its life; both come back with every block.
+  worker_id owner;
+  epoch owner_epoch;
+
+  friend bool operator==(const kv_landing&, const kv_landing&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, kv_landing& x) {
+  return f.object(x).fields(
+    f.field("region", x.region), f.field("blocks", x.blocks),
+    f.field("first_missing_block", x.first_missing_block), f.field("block_bytes", x.block_bytes),
+    f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics),
+    f.field("owner", x.owner), f.field("owner_epoch", x.owner_epoch));
+}
+
+/// A decode worker asks its prefill peer to compute a prompt and push its blocks. The response,
+/// prefill_completed, is the completion record: nothing is read before it.
+struct prefill_request {
+  request_id request;
+  /// Prompt, then output tokens of an earlier worker.
+  std::vector<token_id> tokens;
+  std::uint32_t prompt_tokens = 0;
+  sampling_options sampling;
+  std::int32_t priority = 0;
+  std::chrono::nanoseconds time_left{};
+  kv_landing landing;
+
+  friend bool operator==(const prefill_request&, const prefill_request&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, prefill_request& x) {
+  return f.object(x).fields(f.field("request", x.request), f.field("tokens", x.tokens),
+                            f.field("prompt_tokens", x.prompt_tokens),
+                            f.field("sampling", x.sampling), f.field("priority", x.priority),
+                            f.field("time_left", x.time_left), f.field("landing", x.landing));
+}
+
+/// The completion record of a landing: sent when every block is where it belongs.
+struct prefill_completed {
+  request_id request;
+  /// The life of the decode worker that offered the landing.
+  epoch owner_epoch;
+  model_fingerprint fingerprint;
+  /// Tree checksum of each pushed block, from first_missing_block on.
+  std::vector<std::uint64_t> checksums;
+  /// The token that the last position drew.
+  sampled_token first;
+  /// Tokens that the prefill worker found in its own cache.
+  std::uint32_t cached_tokens = 0;
+
+  friend bool operator==(const prefill_completed&, const prefill_completed&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, prefill_completed& x) {
+  return f.object(x).fields(f.field("request", x.request), f.field("owner_epoch", x.owner_epoch),
+                            f.field("fingerprint", x.fingerprint),
+                            f.field("checksums", x.checksums), f.field("first", x.first),
+                            f.field("cached_tokens", x.cached_tokens));
+}
+
+/// Note beside a pushed block, seen by the decode side's endpoint after the block's bytes are visible.
+struct kv_block_arrived {
+  request_id request;
+  epoch owner_epoch;
+  /// Index in the prompt's block table.
+  std::uint32_t block_index = 0;
+
+  friend bool operator==(const kv_block_arrived&, const kv_block_arrived&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, kv_block_arrived& x) {
+  return f.object(x).fields(f.field("request", x.request), f.field("owner_epoch", x.owner_epoch),
+                            f.field("block_index", x.block_index));
+}
+
+} // namespace troupe

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "messages/errc.hpp"
+#include "messages/expected.hpp"
+#include "messages/ids.hpp"
+#include "text/vocabulary.hpp"
+
+namespace troupe::text {
+
+/// Whether "<|im_end|>" in a text is the token or eleven characters. Text from outside is never parsed;
+/// what a chat template wrote is.
+enum class parse_special : std::uint8_t { no, yes };
+
+/// Whether BOS and EOS are put around the text, as far as the vocabulary wants them.
+enum class add_special : std::uint8_t { no, yes };
+
+/// Whether control and unknown tokens (BOS, end of turn …) show in decoded text.
+enum class special_output : std::uint8_t { skip, keep };
+
+/// Text to token ids and back for one vocabulary. Ids are those that llama.cpp gives for the same
+/// model file. Immutable: any number of threads may use one object.
+class tokenizer {
+public:
+  struct encode_options {
+    parse_special parse = parse_special::no;
+    add_special add = add_special::no;
+  };
+
+  /// Checks everything in the vocabulary; an error names the GGUF key that is wrong.
+  static expected<tokenizer, error> make(vocabulary);
+
+  tokenizer(tokenizer&&) noexcept;
+  tokenizer& operator=(tokenizer&&) noexcept;
+  ~tokenizer();
+
+  /// Longest text that encode takes; 1 GiB.
+  static constexpr std::size_t text_bytes_max = std::size_t{1} << 30;
+
+  /// User-defined tokens are found in every text, control tokens only with parse_special::yes: the leftmost
+  /// first, of several at one place the longest. Bytes that are not UTF-8 are encoded as they are.
+  /// REQUIRES: text.size() <= text_bytes_max
+  std::vector<token_id> encode(std::string_view text, encode_options) const;
+  std::vector<token_id> encode(std::string_view text) const { return encode(text, encode_options{}); }
+
+  /// The bytes of all tokens, not necessarily UTF-8. Inverse of encode: the space that the vocabulary
+  /// puts before a text is taken away again. REQUIRES: every token < size()
+  std::string decode(std::span<const token_id> tokens, special_output = special_output::skip) const;
+
+  /// The bytes that a token stands for, possibly part of a character; a control token's name, such as
+  /// "<|im_end|>". Valid as long as the tokenizer. REQUIRES: token < size()
+  std::string_view piece(token_id token) const;
+
+  std::size_t size() const;
+  std::optional<token_id> bos() const;
+  std::optional<token_id> eos() const;
+  /// Whether encode puts BOS before the text with add_special::yes.
+  bool adds_bos() const;
+  /// Whether encode puts a space before the text; decoded text then begins with one too many.
+  bool adds_space_prefix() const;
+
+  /// A control or unknown token. REQUIRES: token < size()
+  bool is_special(token_id token) const;
+
+  /// EOS, end of turn, and the control tokens whose names are known to end an answer; in ascending order.
+  std::span<const token_id> end_of_generation_tokens() const;
+  /// False for what is not a token.
+  bool is_end_of_generation(token_id token) const;
+
+private:
+  struct content;
+  explicit tokenizer(std::unique_ptr<const content>);
+  std::unique_ptr<const content> content_;
+};
+
+} // namespace troupe::text

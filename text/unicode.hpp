@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace troupe::text {
+
+enum class utf8_state : std::uint8_t {
+  valid,
+  /// No continuation of these bytes is well formed.
+  invalid,
+  /// The text ends inside a sequence that is well formed so far.
+  incomplete,
+};
+
+/// One step through a text. Where the bytes are not well formed, `bytes` is the length of the maximal
+/// subpart (Unicode 15, section 3.9, "U+FFFD substitution of maximal subparts") and code_point U+FFFD.
+struct utf8_char {
+  char32_t code_point;
+  std::uint8_t bytes;
+  utf8_state state;
+};
+
+inline constexpr char32_t replacement_character = 0xFFFD;
+
+/// REQUIRES: at < text.size()
+utf8_char read_char(std::string_view text, std::size_t at);
+
+/// code_point as UTF-8. REQUIRES: a Unicode scalar value.
+std::string to_utf8(char32_t code_point);
+
+/// The distinctions that pre-tokenizers make: \p{L}, \p{N}, \s (White_Space), everything else.
+enum class char_class : std::uint8_t { letter, number, space, other };
+
+char_class classify(char32_t code_point);
+
+/// Turns a stream of bytes into well-formed UTF-8: an unfinished sequence is held back until it is
+/// complete, an ill-formed one becomes U+FFFD as in Python's errors="replace". The output does not
+/// depend on how the bytes were cut.
+class utf8_repairer {
+public:
+  /// The text that has become certain.
+  std::string push(std::string_view bytes);
+  /// What is left: U+FFFD if a sequence was unfinished. The repairer is as new afterwards.
+  std::string finish();
+
+private:
+  /// At most three bytes: the beginning of a sequence.
+  std::string pending_;
+};
+
+} // namespace troupe::text
