@@ -9,16 +9,16 @@ using namespace std::chrono_literals;
 
 // The describe() functions are called through field_visitor's templates, which find them by their
 // argument's namespace; they are declared here, before their first use.
-void describe(field_visitor&, http_config&);
-void describe(field_visitor&, model_config&);
-void describe(field_visitor&, compute_config&);
-void describe(field_visitor&, kv_config&);
-void describe(field_visitor&, router_config&);
-void describe(field_visitor&, worker_config&);
-void describe(field_visitor&, limits_config&);
-void describe(field_visitor&, supervisor_config&);
-void describe(field_visitor&, mock_config&);
-void describe(field_visitor&, executor_config&);
+void describe(field_visitor&, http_section&);
+void describe(field_visitor&, model_section&);
+void describe(field_visitor&, compute_section&);
+void describe(field_visitor&, kv_section&);
+void describe(field_visitor&, router_section&);
+void describe(field_visitor&, worker_section&);
+void describe(field_visitor&, limits_section&);
+void describe(field_visitor&, supervisor_section&);
+void describe(field_visitor&, mock_section&);
+void describe(field_visitor&, executor_section&);
 void describe(field_visitor&, log_config&);
 
 void describe(field_visitor& f, node_config& x) {
@@ -36,17 +36,17 @@ void describe(field_visitor& f, node_config& x) {
   f.section(x.log, {"log", "Log lines, on standard error."});
 }
 
-void describe(field_visitor& f, http_config& x) {
+void describe(field_visitor& f, http_section& x) {
   f.address(x.listen, {"listen", "Address and port in numbers; port 0 lets the system choose. Only loopback addresses until there are "
                                  "API keys."});
 }
 
-void describe(field_visitor& f, model_config& x) {
+void describe(field_visitor& f, model_section& x) {
   f.path(x.path, {"path", "The model's GGUF file. Required."}, "../models/SmolLM2-135M-Instruct.Q4_1.gguf");
   f.text(x.name, {"name", "Name of the model in requests; if empty, the file's name without its ending."}, 256);
 }
 
-void describe(field_visitor& f, worker_config& x) {
+void describe(field_visitor& f, worker_section& x) {
   f.count(x.count, {"count", "How many of them."}, {1, 64});
   f.count(x.chunk_tokens, {"chunk-tokens", "Prompt tokens of one request in one step."}, {1, 65'536});
   f.count(x.batch_tokens, {"batch-tokens", "Tokens of all requests in one step."}, {1, 65'536});
@@ -54,7 +54,7 @@ void describe(field_visitor& f, worker_config& x) {
   f.count(x.queued_max, {"queued-max", "Requests that wait; one more is refused with 503."}, {0, 65'536});
 }
 
-void describe(field_visitor& f, router_config& x) {
+void describe(field_visitor& f, router_section& x) {
   f.choice(x.policy, {"policy", "How a worker is chosen."}, {"least-loaded"});
   f.count(x.disaggregate_over,
           {"disaggregate-over", "Prompts of more tokens than this are prefilled by a prefill worker, where there is one; "
@@ -62,31 +62,31 @@ void describe(field_visitor& f, router_config& x) {
           {0, std::numeric_limits<std::int32_t>::max()});
 }
 
-void describe(field_visitor& f, kv_config& x) {
+void describe(field_visitor& f, kv_section& x) {
   f.bytes(x.memory_bytes, {"memory", "Memory for KV blocks, per worker."}, {mib(1), gib(1'024)});
   f.count(x.block_tokens, {"block-tokens", "Tokens that one block holds."}, {1, 1'024});
   f.choice(x.dtype, {"dtype", "Element type of the KV cache."}, {"f32"});
 }
 
-void describe(field_visitor& f, compute_config& x) {
+void describe(field_visitor& f, compute_section& x) {
   f.count(x.threads, {"threads", "Number of threads; 0 is as many as there are cores for this process."}, {0, 1'024});
   f.choice(x.simd, {"simd", "Which instructions to use; auto is the best that the processor has."},
            {"auto", "portable", "avx2", "avx512"});
 }
 
-void describe(field_visitor& f, executor_config& x) {
+void describe(field_visitor& f, executor_section& x) {
   f.choice(x.kind, {"kind", "host computes on the processor; mock draws tokens from a time model, for tests and benchmarks."},
            {"host", "mock"});
   f.section(x.mock, {"mock", "Time model of the mock executor; read only where kind is mock."});
 }
 
-void describe(field_visitor& f, mock_config& x) {
+void describe(field_visitor& f, mock_section& x) {
   f.time(x.step_base, {"step-base", "Time of a step, however small."}, {0s, 1h});
   f.time(x.per_row, {"per-row", "Added for each request in the step."}, {0s, 1h});
   f.time(x.per_prompt_token, {"per-prompt-token", "Added for each prompt token in the step."}, {0s, 1h});
 }
 
-void describe(field_visitor& f, limits_config& x) {
+void describe(field_visitor& f, limits_section& x) {
   f.bytes(x.headers_bytes, {"headers-bytes", "All headers of a request."}, {kib(1), mib(1)});
   f.count(x.header_count, {"header-count", "Number of headers of a request."}, {1, 10'000});
   f.time(x.header_timeout, {"header-timeout", "Time in which a request's headers must have come."}, {10ms, 10min});
@@ -103,7 +103,7 @@ void describe(field_visitor& f, limits_config& x) {
           {0, 16});
 }
 
-void describe(field_visitor& f, supervisor_config& x) {
+void describe(field_visitor& f, supervisor_section& x) {
   f.count(x.restarts_max, {"restarts-max", "Restarts of one actor within restart-window; the next failure ends the process with exit code 5."},
           {0, 1'000});
   f.time(x.restart_window, {"restart-window", "Time in which restarts are counted."}, {10ms, 24h});

@@ -18,66 +18,66 @@
 namespace troupe {
 
 /// `http`: the REST gateway.
-struct http_config {
+struct http_section {
   listen_address listen{"127.0.0.1", 8000};
 
-  friend bool operator==(const http_config&, const http_config&) = default;
+  friend bool operator==(const http_section&, const http_section&) = default;
 };
 
 /// `model`: what the node serves.
-struct model_config {
+struct model_section {
   /// Required. Absolute after reading.
   std::filesystem::path path;
   std::string name;
 
-  friend bool operator==(const model_config&, const model_config&) = default;
+  friend bool operator==(const model_section&, const model_section&) = default;
 };
 
 enum class simd_choice : std::uint8_t { automatic, portable, avx2, avx512 };
 
 /// `compute`: the process's one pool of compute threads.
-struct compute_config {
+struct compute_section {
   /// 0: as many as affinity and cgroup allow.
   std::uint32_t threads = 0;
   simd_choice simd = simd_choice::automatic;
 
-  friend bool operator==(const compute_config&, const compute_config&) = default;
+  friend bool operator==(const compute_section&, const compute_section&) = default;
 };
 
 enum class kv_dtype : std::uint8_t { f32 };
 
 /// `kv`: the KV blocks of each worker.
-struct kv_config {
+struct kv_section {
   std::uint64_t memory_bytes = gib(1);
   std::uint32_t block_tokens = 16;
   kv_dtype dtype = kv_dtype::f32;
 
-  friend bool operator==(const kv_config&, const kv_config&) = default;
+  friend bool operator==(const kv_section&, const kv_section&) = default;
 };
 
 enum class router_policy : std::uint8_t { least_loaded };
 
 /// `router`: where requests go.
-struct router_config {
+struct router_section {
   router_policy policy = router_policy::least_loaded;
   std::uint32_t disaggregate_over = 0;
 
-  friend bool operator==(const router_config&, const router_config&) = default;
+  friend bool operator==(const router_section&, const router_section&) = default;
 };
 
 /// `prefill-worker` and `decode-worker`: bounds of each worker of that role.
-struct worker_config {
+struct worker_section {
   std::uint32_t count = 1;
   std::uint32_t chunk_tokens = 256;
   std::uint32_t batch_tokens = 512;
   std::uint32_t running_max = 64;
   std::uint32_t queued_max = 256;
 
-  friend bool operator==(const worker_config&, const worker_config&) = default;
+  friend bool operator==(const worker_section&, const worker_section&) = default;
 };
 
 /// `limits`: what one client may ask for.
-struct limits_config {
+struct limits_section {
   std::uint64_t headers_bytes = kib(16);
   std::uint32_t header_count = 100;
   config_time header_timeout = std::chrono::seconds{5};
@@ -92,54 +92,54 @@ struct limits_config {
   config_time queue_timeout = std::chrono::seconds{30};
   std::uint32_t retries_max = 2;
 
-  friend bool operator==(const limits_config&, const limits_config&) = default;
+  friend bool operator==(const limits_section&, const limits_section&) = default;
 };
 
 /// `supervisor`: what happens to actors that fail, and at the end.
-struct supervisor_config {
+struct supervisor_section {
   std::uint32_t restarts_max = 3;
   config_time restart_window = std::chrono::seconds{10};
   config_time backoff_first = std::chrono::milliseconds{100};
   config_time backoff_max = std::chrono::seconds{5};
   config_time drain_timeout = std::chrono::seconds{30};
 
-  friend bool operator==(const supervisor_config&, const supervisor_config&) = default;
+  friend bool operator==(const supervisor_section&, const supervisor_section&) = default;
 };
 
 enum class executor_kind : std::uint8_t { host, mock };
 
 /// `executor.mock`: the time model of the mock executor. A step of r rows and p prompt tokens takes
 /// step_base + r × per_row + p × per_prompt_token.
-struct mock_config {
+struct mock_section {
   config_time step_base = std::chrono::milliseconds{2};
   config_time per_row = std::chrono::microseconds{100};
   config_time per_prompt_token = std::chrono::microseconds{20};
 
-  friend bool operator==(const mock_config&, const mock_config&) = default;
+  friend bool operator==(const mock_section&, const mock_section&) = default;
 };
 
 /// `executor`: what computes.
-struct executor_config {
+struct executor_section {
   executor_kind kind = executor_kind::host;
-  mock_config mock;
+  mock_section mock;
 
-  friend bool operator==(const executor_config&, const executor_config&) = default;
+  friend bool operator==(const executor_section&, const executor_section&) = default;
 };
 
 /// The section `troupe`, i.e. a whole file.
 struct node_config {
   std::string cluster = "troupe";
-  model_config model;
+  model_section model;
   /// Present: the node runs that role.
-  std::optional<http_config> http;
-  std::optional<worker_config> prefill_worker;
-  std::optional<worker_config> decode_worker;
-  router_config router;
-  kv_config kv;
-  compute_config compute;
-  executor_config executor;
-  limits_config limits;
-  supervisor_config supervisor;
+  std::optional<http_section> http;
+  std::optional<worker_section> prefill_worker;
+  std::optional<worker_section> decode_worker;
+  router_section router;
+  kv_section kv;
+  compute_section compute;
+  executor_section executor;
+  limits_section limits;
+  supervisor_section supervisor;
   log_config log;
 
   friend bool operator==(const node_config&, const node_config&) = default;

@@ -45,14 +45,14 @@ private:
       miss("troupe", "no section decode-worker is present, so nothing generates tokens");
   }
 
-  void check_http(const http_config& http) {
+  void check_http(const http_section& http) {
     if (!is_loopback(http.listen))
       object("troupe.http.listen", to_string(http.listen)
                                      + " can be reached from other machines, and there are no API keys yet; "
                                        "use 127.0.0.1 or [::1], and a proxy with authentication in front");
   }
 
-  void check_worker(const std::string& section, const worker_config& worker) {
+  void check_worker(const std::string& section, const worker_section& worker) {
     if (worker.chunk_tokens > worker.batch_tokens)
       object(section + ".chunk-tokens", std::to_string(worker.chunk_tokens) + " is more than batch-tokens ("
                                           + std::to_string(worker.batch_tokens) + ")",
