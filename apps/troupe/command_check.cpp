@@ -14,7 +14,7 @@ namespace {
 std::string roles_of(const node_config& config) {
   std::string result;
   const auto add = [&result](std::string role) { result += (result.empty() ? "" : ", ") + role; };
-  const auto add_workers = [&add](const std::string& role, const std::optional<worker_config>& worker) {
+  const auto add_workers = [&add](const std::string& role, const std::optional<worker_section>& worker) {
     if (worker)
       add(std::to_string(worker->count) + " " + role + (worker->count == 1 ? " worker" : " workers"));
   };

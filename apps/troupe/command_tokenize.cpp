@@ -2,33 +2,16 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
-#include <utility>
 #include <vector>
 
-#include "actors/model/vocabulary_from_gguf.hpp"
 #include "apps/troupe/commands.hpp"
-#include "apps/troupe/standard_input.hpp"
-#include "gpu/model/gguf.hpp"
+#include "apps/troupe/model_file.hpp"
+#include "apps/troupe/standard_streams.hpp"
 #include "text/tokenizer.hpp"
 
 namespace troupe {
 
 namespace {
-
-exit_code complain(const std::string& what, exit_code code) {
-  std::fprintf(stderr, "troupe: %s\n", what.c_str());
-  return code;
-}
-
-expected<text::tokenizer, error> open_tokenizer(const std::string& model_file) {
-  auto file = gpu::gguf_file::open(model_file);
-  if (!file)
-    return fail(errc::resource, file.error().context);
-  auto vocabulary = vocabulary_from_gguf(*file);
-  if (!vocabulary)
-    return unexpected{std::move(vocabulary.error())};
-  return text::tokenizer::make(std::move(*vocabulary));
-}
 
 // A flat array of ids below `size`; the error says what else was found.
 expected<std::vector<token_id>, error> parse_ids(const std::string& input, std::size_t size) {
@@ -65,7 +48,7 @@ void print_ids(const std::vector<token_id>& ids) {
 exit_code command_tokenize(const tokenize_options& options) {
   const auto tokenizer = open_tokenizer(options.model_file);
   if (!tokenizer)
-    return complain(options.model_file + ": " + tokenizer.error().context, exit_code::resource);
+    return complain(tokenizer.error().context, exit_code::resource);
   const auto input = read_standard_input();
   if (!input)
     return exit_code::usage;

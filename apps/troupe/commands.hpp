@@ -55,6 +55,16 @@ struct tokenize_options {
 /// Text on standard input to a JSON array of ids, or the reverse.
 exit_code command_tokenize(const tokenize_options&);
 
+struct render_options {
+  /// A GGUF file or a Jinja template, told apart by their first bytes.
+  std::string file;
+  /// Empty: the time of the call.
+  std::string now;
+};
+
+/// A JSON context on standard input to the text of a chat template.
+exit_code command_render(const render_options&);
+
 enum class version_format : std::uint8_t { text, json };
 
 exit_code command_version(version_format);

@@ -91,6 +91,16 @@ void add_tokenize(CLI::App& app, action& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return command_tokenize(*options); }; });
 }
 
+void add_render(CLI::App& app, action& chosen) {
+  auto* command = app.add_subcommand("render", "A JSON context on standard input to the text of a chat template");
+  auto options = std::make_shared<render_options>();
+  command->add_option("template", options->file, "GGUF file, whose template is taken, or a Jinja file")
+    ->required()
+    ->type_name("MODEL.gguf|TEMPLATE.jinja");
+  command->add_option("--now", options->now, "Local time that the template sees, like 2024-07-26T12:00:00")->type_name("ISO8601");
+  command->callback([options, &chosen] { chosen = [options] { return command_render(*options); }; });
+}
+
 void add_version(CLI::App& app, action& chosen) {
   auto* command = app.add_subcommand("version", "Print the version");
   auto json = std::make_shared<bool>(false);
@@ -102,18 +112,23 @@ void add_version(CLI::App& app, action& chosen) {
 exit_code run(int argc, char** argv) {
   action chosen;
   CLI::App app{"Troupe serves large language models with a troupe of actors.", "troupe"};
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1); // none is checked below, so that an unknown word is named before
   app.footer("troupe COMMAND --help explains a command.");
   add_serve(app, chosen);
   add_run(app, chosen);
   add_chat(app, chosen);
   add_check(app, chosen);
   add_tokenize(app, chosen);
+  add_render(app, chosen);
   add_version(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? exit_code::ok : exit_code::usage; // --help is no mistake
+  }
+  if (!chosen) {
+    std::fputs(app.help().c_str(), stderr);
+    return exit_code::usage;
   }
   return chosen();
 }

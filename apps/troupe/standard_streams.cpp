@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apps/troupe/standard_input.hpp"
+#include "apps/troupe/standard_streams.hpp"
 
 #include <array>
 #include <cerrno>
@@ -7,6 +7,11 @@
 #include <cstring>
 
 namespace troupe {
+
+exit_code complain(const std::string& what, exit_code code) {
+  std::fprintf(stderr, "troupe: %s\n", what.c_str());
+  return code;
+}
 
 std::optional<std::string> read_standard_input() {
   std::string result;

@@ -5,10 +5,15 @@
 #include <optional>
 #include <string>
 
+#include "apps/troupe/exit_code.hpp"
+
 namespace troupe {
 
 /// More than any prompt; what filters like `troupe tokenize` take.
 constexpr std::size_t standard_input_bytes_max = std::size_t{64} << 20;
+
+/// Prints "troupe: what" on standard error and returns the code.
+exit_code complain(const std::string& what, exit_code);
 
 /// All of standard input. nullopt, and a line on standard error, if it is larger than the bound or
 /// cannot be read.
