@@ -27,7 +27,7 @@ value as_list(runtime&, const growing<value>&);
 value as_tuple(runtime&, const growing<value>&);
 value as_string(runtime&, const text_builder&);
 value as_iterator(runtime&, const growing<value>&);
-value make_range(runtime&, std::int64_t start, std::int64_t step, std::int64_t size);
+value make_range(runtime&, const range_bounds&);
 
 /// Collects the entries of a dict, or the members of a set.
 class dict_builder {

@@ -52,6 +52,8 @@ struct sequence {
 
 struct range_bounds {
   std::int64_t start = 0;
+  /// As it was given; the last item may be before it.
+  std::int64_t stop = 0;
   std::int64_t step = 1;
   std::int64_t size = 0;
 };

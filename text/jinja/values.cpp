@@ -74,9 +74,9 @@ value as_iterator(runtime& rt, const growing<value>& items) {
   v.iterator = rt.memory.make<iterator_state>(sequence{items.data(), items.size()});
   return v;
 }
-value make_range(runtime& rt, std::int64_t start, std::int64_t step, std::int64_t size) {
+value make_range(runtime& rt, const range_bounds& bounds) {
   value v = value::of(kind::range);
-  v.range = rt.memory.make<range_bounds>(start, step, size);
+  v.range = rt.memory.make<range_bounds>(bounds);
   return v;
 }
 
