@@ -250,8 +250,6 @@ void connection::dispatch() {
 
 /// Answers without the handler, and closes: what follows on the connection cannot be trusted.
 void connection::refuse(std::uint16_t status, std::string message, const http_headers& headers) {
-  if (owner_.callbacks().on_refused)
-    owner_.callbacks().on_refused(status);
   http_response response;
   response.status = status;
   response.headers = headers;
@@ -260,7 +258,9 @@ void connection::refuse(std::uint16_t status, std::string message, const http_he
                               status < 500 ? "invalid_request_error" : "server_error");
   close_after_ = true;
   parsing_.reset();
-  respond(std::move(response), make_id());
+  http_request unknown;
+  unknown.id = make_id();
+  respond(std::move(response), unknown);
 }
 
 } // namespace troupe

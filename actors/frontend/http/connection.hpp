@@ -68,9 +68,10 @@ private:
   void refuse(std::uint16_t status, std::string message, const http_headers& headers = {});
 
   // writing: connection_output.cpp
-  void write_head(std::uint16_t status, std::string_view content_type, const http_headers& headers, std::string_view id);
-  void respond(http_response response, std::string_view id);
-  void begin_events(const http_headers& headers, std::string_view id);
+  void write_head(std::uint16_t status, std::string_view content_type, const http_headers& headers,
+                  const http_request& to);
+  void respond(http_response response, const http_request& to);
+  void begin_events(const http_headers& headers, const http_request& to);
   void write_event(std::string_view text);
   void end_chunks();
   void end_response();

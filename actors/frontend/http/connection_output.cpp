@@ -22,7 +22,9 @@ void append_hex(std::string& out, std::size_t value) {
 } // namespace
 
 void connection::write_head(std::uint16_t status, std::string_view content_type, const http_headers& headers,
-                            std::string_view id) {
+                            const http_request& to) {
+  if (owner_.callbacks().on_answer)
+    owner_.callbacks().on_answer(to.path, status);
   out_ += "HTTP/1.1 ";
   out_ += std::to_string(status);
   out_ += ' ';
@@ -30,7 +32,7 @@ void connection::write_head(std::uint16_t status, std::string_view content_type,
   out_ += "\r\nContent-Type: ";
   out_ += content_type;
   out_ += "\r\nx-request-id: ";
-  out_ += id;
+  out_ += to.id;
   for (const auto& [name, value] : headers) {
     out_ += "\r\n";
     out_ += name;
@@ -42,8 +44,8 @@ void connection::write_head(std::uint16_t status, std::string_view content_type,
     out_ += "Connection: keep-alive\r\n";
 }
 
-void connection::respond(http_response response, std::string_view id) {
-  write_head(response.status, response.content_type, response.headers, id);
+void connection::respond(http_response response, const http_request& to) {
+  write_head(response.status, response.content_type, response.headers, to);
   out_ += "Content-Length: ";
   out_ += std::to_string(response.body.size());
   out_ += "\r\n\r\n";
@@ -52,10 +54,10 @@ void connection::respond(http_response response, std::string_view id) {
   end_response();
 }
 
-void connection::begin_events(const http_headers& headers, std::string_view id) {
+void connection::begin_events(const http_headers& headers, const http_request& to) {
   if (http_1_0_) // no chunks there: the end of the connection is the end of the answer
     close_after_ = true;
-  write_head(200, "text/event-stream; charset=utf-8", headers, id);
+  write_head(200, "text/event-stream; charset=utf-8", headers, to);
   out_ += http_1_0_ ? "Cache-Control: no-cache\r\n\r\n" : "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
 }
 

@@ -16,12 +16,12 @@ public:
 
   void respond(http_response r) override {
     if (auto c = detach())
-      c->respond(std::move(r), request_.id);
+      c->respond(std::move(r), request_);
   }
 
   void begin_events(const http_headers& headers) override {
     if (connection_)
-      connection_->begin_events(headers, request_.id);
+      connection_->begin_events(headers, request_);
   }
 
   void write_event(std::string_view text) override {

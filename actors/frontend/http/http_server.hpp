@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "actors/frontend/http/http_exchange.hpp"
 #include "actors/frontend/http/io_lane.hpp"
@@ -42,12 +43,12 @@ class http_server {
 public:
   /// Runs on the I/O thread for each request. Must not block.
   using handler = std::function<void(std::shared_ptr<http_exchange>)>;
-  /// Told the status of requests that were answered without the handler.
-  using refusal_observer = std::function<void(std::uint16_t status)>;
+  /// Told of every answer when its status line is written; the path is empty if no request was understood.
+  using answer_observer = std::function<void(std::string_view path, std::uint16_t status)>;
 
   struct callbacks {
     handler on_request;
-    refusal_observer on_refused;
+    answer_observer on_answer;
     /// On the I/O thread, when it is about to end: the last chance to drop exchanges.
     std::function<void()> on_stop;
   };
