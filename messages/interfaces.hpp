@@ -17,8 +17,7 @@ using worker_actor = caf::typed_actor<
   // Stops admission at once; responds when the last sequence has ended.
   auto (drain_request)->caf::result<void>,
   // After its endpoint was restarted.
-  auto (transport_endpoint_actor)->caf::result<void>,
-  auto (tick)->caf::result<void>>;
+  auto (transport_endpoint_actor)->caf::result<void>>;
 
 /// Decodes, and prefills what no prefill peer does.
 using decode_worker_actor = worker_actor::extend<
@@ -41,8 +40,7 @@ using directory_actor = caf::typed_actor<
   auto (fleet_sink_actor)->caf::result<void>,
   auto (load_report)->caf::result<void>,
   auto (find_fleet)->caf::result<fleet_snapshot>,
-  auto (find_health)->caf::result<node_health>,
-  auto (tick)->caf::result<void>>;
+  auto (find_health)->caf::result<node_health>>;
 
 /// Placement of requests on workers.
 using router_actor = caf::typed_actor<

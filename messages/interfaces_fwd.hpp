@@ -25,11 +25,9 @@ using stream_hub_actor = caf::typed_actor<
 
 /// One choice of one request: its placement, deadline, retries and continuation.
 using request_session_actor = caf::typed_actor<
-  // From the worker: the last tokens are on their way to the hub.
-  auto (generation_finished)->caf::result<void>,
   // From the worker: it stopped short; the session continues elsewhere or fails the stream.
   auto (generation_failed)->caf::result<void>,
-  // From the hub: the client is gone, or a stop string ended the text.
+  // From the hub: the stream has ended (by its last token, a stop string, or because the client is gone).
   auto (cancel_request)->caf::result<void>>;
 
 /// Whoever follows the fleet.

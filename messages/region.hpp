@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "messages/ids.hpp"
 
@@ -10,11 +11,13 @@ namespace troupe {
 
 enum class memory_kind : std::uint8_t { host };
 
-/// Memory that somebody else owns and keeps valid while it is registered with a transport.
+/// Memory that transports may read and write. It stays valid as long as keep_alive is held, so that
+/// the death of its owner never pulls it from under a copy.
 struct region_view {
   std::byte* data = nullptr;
   std::uint64_t bytes = 0;
   memory_kind kind = memory_kind::host;
+  std::shared_ptr<const void> keep_alive;
 };
 
 /// A registered region of one transport endpoint.

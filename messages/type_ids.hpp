@@ -25,7 +25,6 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
   // requests
   CAF_ADD_TYPE_ID(troupe, (troupe::inference_request))
   CAF_ADD_TYPE_ID(troupe, (troupe::generate_request))
-  CAF_ADD_TYPE_ID(troupe, (troupe::generation_finished))
   CAF_ADD_TYPE_ID(troupe, (troupe::generation_failed))
   CAF_ADD_TYPE_ID(troupe, (troupe::cancel_request))
   CAF_ADD_TYPE_ID(troupe, (troupe::token_batch))
@@ -44,7 +43,6 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::find_health))
   CAF_ADD_TYPE_ID(troupe, (troupe::node_health))
   CAF_ADD_TYPE_ID(troupe, (troupe::drain_request))
-  CAF_ADD_TYPE_ID(troupe, (troupe::tick))
 
   // KV transfer
   CAF_ADD_TYPE_ID(troupe, (troupe::prefill_request))

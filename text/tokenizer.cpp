@@ -130,6 +130,7 @@ std::vector<token_id> find_end_tokens(const vocabulary& v) {
     if (type_of(v, id) == token_type::control && std::ranges::find(end_names, v.tokens[id]) != end_names.end())
       tokens.push_back(id);
   std::ranges::sort(tokens);
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
   return tokens;
 }
 
@@ -229,6 +230,8 @@ bool tokenizer::is_special(token_id token) const {
   assert(token < size());
   return content_->is_special[token];
 }
+
+std::span<const token_id> tokenizer::end_of_generation_tokens() const { return content_->end_tokens; }
 
 bool tokenizer::is_end_of_generation(token_id token) const {
   return std::ranges::binary_search(content_->end_tokens, token);

@@ -71,8 +71,9 @@ public:
   /// A control or unknown token. REQUIRES: token < size()
   bool is_special(token_id token) const;
 
-  /// EOS, end of turn, or a control token with a name that is known to end an answer. False for what
-  /// is not a token.
+  /// EOS, end of turn, and the control tokens whose names are known to end an answer; in ascending order.
+  std::span<const token_id> end_of_generation_tokens() const;
+  /// False for what is not a token.
   bool is_end_of_generation(token_id token) const;
 
 private:

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/worker/block_pool.hpp"
 #include "gpu/executor.hpp"
 #include "messages/errc.hpp"
 #include "messages/ids.hpp"
@@ -170,6 +171,8 @@ struct scheduler_counters {
 class scheduler {
 public:
   explicit scheduler(scheduler_config);
+  /// With another hash of token blocks than the usual one: tests use a poor one.
+  scheduler(scheduler_config, sequence_hasher);
   ~scheduler();
   scheduler(scheduler&&) noexcept;
   scheduler& operator=(scheduler&&) noexcept;
@@ -220,8 +223,10 @@ public:
   /// Tests the invariants above; returns a sentence about the first that is broken, or nothing.
   std::optional<std::string> check() const;
 
-private:
+  /// Its parts; defined in scheduler_content.hpp, for its own source files.
   struct content;
+
+private:
   std::unique_ptr<content> content_;
 };
 

@@ -75,11 +75,4 @@ bool inspect(Inspector& f, drain_request& x) {
   return f.object(x).fields(f.field("time_left", x.time_left));
 }
 
-/// An actor's own clock ticked.
-struct tick {
-  friend bool operator==(const tick&, const tick&) = default;
-};
-template <class Inspector>
-bool inspect(Inspector& f, tick& x) { return f.object(x).fields(); }
-
 } // namespace troupe

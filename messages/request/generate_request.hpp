@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "messages/control/placement.hpp"
 #include "messages/errc.hpp"
 #include "messages/ids.hpp"
 #include "messages/request/inference_request.hpp"
-#include "messages/request/usage.hpp"
 
 namespace troupe {
 
@@ -30,19 +30,6 @@ bool inspect(Inspector& f, generate_request& x) {
                             f.field("where", x.where), f.field("worker_epoch", x.worker_epoch));
 }
 
-/// A worker tells a session that its last tokens are on the way to the hub.
-struct generation_finished {
-  request_id request;
-  troupe::usage usage;
-
-  friend bool operator==(const generation_finished&, const generation_finished&) = default;
-};
-
-template <class Inspector>
-bool inspect(Inspector& f, generation_finished& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("usage", x.usage));
-}
-
 /// A worker tells a session that it stopped short. The session may continue it elsewhere.
 struct generation_failed {
   request_id request;
@@ -58,7 +45,8 @@ bool inspect(Inspector& f, generation_failed& x) {
                             f.field("context", x.context));
 }
 
-/// Stop and forget a request; sent down the chain hub, session, worker, prefill worker.
+/// Stop and forget a request; sent down the chain hub, session, worker, prefill worker. A hub also sends
+/// it when a stream has ended by itself, so that its session ends.
 struct cancel_request {
   request_id request;
 

@@ -148,8 +148,9 @@ temporary_file::temporary_file(std::span<const std::byte> bytes) {
   auto name = (std::filesystem::temp_directory_path() / "troupe-test-XXXXXX").string();
   auto fd = ::mkstemp(name.data());
   auto file = fd >= 0 ? ::fdopen(fd, "wb") : nullptr;
-  if (file == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()
-      || std::fclose(file) != 0) {
+  // An empty span has no address, and fwrite must not be given none.
+  auto written = file != nullptr && (bytes.empty() || std::fwrite(bytes.data(), bytes.size(), 1, file) == 1);
+  if (!written || std::fclose(file) != 0) {
     std::perror(name.c_str());
     std::abort();
   }

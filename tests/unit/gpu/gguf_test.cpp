@@ -211,6 +211,32 @@ TEST_CASE("lengths that overflow when multiplied or added are refused") {
   CHECK(tensor_of({17}, tensor_type::f32).starts_with("tensor 't' has 68 bytes at offset 0 of the data, which has 64 bytes"));
 }
 
+TEST_CASE("an offset that is unaligned, beyond the data or close to 2^64 is refused") {
+  gguf_writer w;
+  w.add_tensor("t", tensor_type::f32, std::array<std::uint64_t, 1>{16}, pattern(64));
+  auto with_offset = [file = w.finish()](std::uint64_t offset) mutable {
+    constexpr std::size_t place = 49; // header, name, dimensions, type
+    std::memcpy(file.data() + place, &offset, sizeof offset);
+    return error_of(file);
+  };
+  CHECK(with_offset(0) == "");
+  CHECK(with_offset(4) == "the offset 4 of tensor 't' is not a multiple of 32 (byte 49)");
+  for (auto beyond : {std::uint64_t{32}, std::uint64_t{64}, std::uint64_t{96}, ~std::uint64_t{31}, ~std::uint64_t{63}})
+    CHECK(with_offset(beyond) == "tensor 't' has 64 bytes at offset " + std::to_string(beyond)
+                                   + " of the data, which has 64 bytes (byte 49)");
+}
+
+TEST_CASE("a string whose length wraps around the file's end is refused") {
+  gguf_limits loose{.string_bytes_max = ~std::uint64_t{0}};
+  for (std::uint64_t length : {std::uint64_t{100}, ~std::uint64_t{0}, ~std::uint64_t{0} - 8, ~std::uint64_t{0} - 44}) {
+    bytes payload(8);
+    std::memcpy(payload.data(), &length, 8);
+    gguf_writer w;
+    w.add_raw("k", 8, payload);
+    CHECK(error_of(w.finish(), loose) == "the file ends in the text of key 'k' (byte 45)");
+  }
+}
+
 TEST_CASE("every cap of the limits is kept, and named") {
   auto file = small_file(3).finish();
   CHECK(error_of(file, {.tensors_max = 4, .keys_max = 10, .array_elements_max = 3, .string_bytes_max = 5}) == "");

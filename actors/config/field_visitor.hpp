@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "actors/config/address.hpp"
+#include "actors/config/quantity.hpp"
+
+namespace troupe {
+
+/// Times in configurations; converts to the duration of any clock.
+using config_time = std::chrono::nanoseconds;
+
+/// What a configuration file and its reader call an option.
+struct field {
+  std::string_view key;
+  /// One or two sentences, for reference.conf.
+  std::string_view sentence;
+};
+
+/// Both ends are allowed.
+template <class T>
+struct range {
+  T least;
+  T most;
+};
+
+struct integer_limits {
+  dimension what = dimension::count;
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+};
+
+/// Walks over the options of a node, each declared once, in a describe() function beside its struct
+/// (node_config.hpp). The reader, and the writer of reference.conf, are visitors.
+///
+/// A describe() calls the public members: one per option, in the order of reference.conf.
+class field_visitor {
+public:
+  virtual ~field_visitor() = default;
+
+  /// A map of options that is always in force.
+  template <class Section>
+  void section(Section& x, field f) {
+    if (enter(f)) {
+      describe(*this, x);
+      leave();
+    }
+  }
+
+  /// A map of options whose presence in the file makes the node run that role.
+  template <class Section>
+  void role(std::optional<Section>& x, field f) {
+    if (!enter_role(f))
+      return;
+    describe(*this, x.emplace());
+    leave();
+  }
+
+  template <std::integral Integer>
+  void count(Integer& x, field f, range<std::int64_t> allowed) {
+    std::int64_t value = static_cast<std::int64_t>(x);
+    visit_integer(value, f, {dimension::count, allowed.least, allowed.most});
+    x = static_cast<Integer>(value);
+  }
+
+  void bytes(std::uint64_t& x, field f, range<std::uint64_t> allowed) {
+    auto value = static_cast<std::int64_t>(x);
+    visit_integer(value, f,
+                  {dimension::bytes, static_cast<std::int64_t>(allowed.least), static_cast<std::int64_t>(allowed.most)});
+    x = static_cast<std::uint64_t>(value);
+  }
+
+  void time(config_time& x, field f, range<config_time> allowed) {
+    std::int64_t value = x.count();
+    visit_integer(value, f, {dimension::time, allowed.least.count(), allowed.most.count()});
+    x = config_time{value};
+  }
+
+  /// `names[i]` is how the enumerator of value i is written.
+  template <class Enum>
+    requires std::is_enum_v<Enum>
+  void choice(Enum& x, field f, std::initializer_list<std::string_view> names) {
+    auto index = static_cast<std::size_t>(x);
+    visit_choice(index, f, {names.begin(), names.size()});
+    x = static_cast<Enum>(index);
+  }
+
+  void text(std::string& x, field f, std::size_t bytes_max) { visit_text(x, f, bytes_max); }
+
+  /// Relative paths are relative to the file's folder. `example` stands in reference.conf if there is no default.
+  void path(std::filesystem::path& x, field f, std::string_view example) { visit_path(x, f, example); }
+
+  void address(listen_address& x, field f) { visit_address(x, f); }
+
+private:
+  // Whether to walk over the section; if so, leave() follows.
+  virtual bool enter(field) = 0;
+  virtual bool enter_role(field) = 0;
+  virtual void leave() = 0;
+  virtual void visit_integer(std::int64_t&, field, const integer_limits&) = 0;
+  virtual void visit_choice(std::size_t& index, field, std::span<const std::string_view> names) = 0;
+  virtual void visit_text(std::string&, field, std::size_t bytes_max) = 0;
+  virtual void visit_path(std::filesystem::path&, field, std::string_view example) = 0;
+  virtual void visit_address(listen_address&, field) = 0;
+};
+
+} // namespace troupe

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/config/validate.hpp"
+
+#include <algorithm>
+
+namespace troupe {
+
+namespace {
+
+bool is_name(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
+class checker {
+public:
+  explicit checker(const node_config& config) : config_(config) {}
+
+  std::vector<objection> run() {
+    check_names();
+    check_roles();
+    if (config_.http)
+      check_http(*config_.http);
+    if (config_.prefill_worker)
+      check_worker("troupe.prefill-worker", *config_.prefill_worker);
+    if (config_.decode_worker)
+      check_worker("troupe.decode-worker", *config_.decode_worker);
+    check_times();
+    return std::move(found_);
+  }
+
+private:
+  void check_names() {
+    if (!is_name(config_.cluster))
+      object("troupe.cluster", "must be letters, digits, - and _, and not empty");
+    if (config_.model.path.empty())
+      miss("troupe.model.path", "missing: name the model's GGUF file");
+  }
+
+  void check_roles() {
+    if (!config_.http && !config_.prefill_worker && !config_.decode_worker)
+      miss("troupe", "no section that runs a role is present; add http, prefill-worker or decode-worker");
+    else if (!config_.decode_worker)
+      miss("troupe", "no section decode-worker is present, so nothing generates tokens");
+  }
+
+  void check_http(const http_section& http) {
+    if (!is_loopback(http.listen))
+      object("troupe.http.listen", to_string(http.listen)
+                                     + " can be reached from other machines, and there are no API keys yet; "
+                                       "use 127.0.0.1 or [::1], and a proxy with authentication in front");
+  }
+
+  void check_worker(const std::string& section, const worker_section& worker) {
+    if (worker.chunk_tokens > worker.batch_tokens)
+      object(section + ".chunk-tokens", std::to_string(worker.chunk_tokens) + " is more than batch-tokens ("
+                                          + std::to_string(worker.batch_tokens) + ")",
+             section + ".batch-tokens");
+  }
+
+  void check_times() {
+    const auto& limits = config_.limits;
+    if (limits.queue_timeout > limits.request_timeout)
+      object("troupe.limits.queue-timeout", shown(limits.queue_timeout) + " is longer than request-timeout ("
+                                              + shown(limits.request_timeout) + ")",
+             "troupe.limits.request-timeout");
+    const auto& supervisor = config_.supervisor;
+    if (supervisor.backoff_first > supervisor.backoff_max)
+      object("troupe.supervisor.backoff-first", shown(supervisor.backoff_first) + " is longer than backoff-max ("
+                                                  + shown(supervisor.backoff_max) + ")",
+             "troupe.supervisor.backoff-max");
+  }
+
+  static std::string shown(config_time x) { return to_string(dimension::time, x.count()); }
+
+  void object(std::string key, std::string message, std::string compared_with = "") {
+    found_.push_back({objection::kind::wrong, std::move(key), std::move(message), std::move(compared_with)});
+  }
+
+  void miss(std::string key, std::string message) {
+    found_.push_back({objection::kind::missing, std::move(key), std::move(message), ""});
+  }
+
+  const node_config& config_;
+  std::vector<objection> found_;
+};
+
+} // namespace
+
+std::vector<objection> validate(const node_config& config) { return checker{config}.run(); }
+
+} // namespace troupe

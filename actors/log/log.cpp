@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/log/log.hpp"
+
+#include <spdlog/async.h>
+#include <spdlog/async_logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+
+namespace troupe {
+
+namespace {
+
+constexpr std::size_t queued_lines_max = 8'192;
+
+/// What a session owns: the queue's thread ends with it.
+struct pipeline {
+  std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<spdlog::async_logger> logger;
+};
+
+std::atomic<log_level> least_level{log_level::info};
+std::atomic<log_format> line_format{log_format::text};
+// Read through std::atomic_load: a caller may log while another thread ends the session.
+std::shared_ptr<pipeline> current;
+
+std::shared_ptr<pipeline> make_pipeline() {
+  auto result = std::make_shared<pipeline>();
+  result->pool = std::make_shared<spdlog::details::thread_pool>(queued_lines_max, 1);
+  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  result->logger = std::make_shared<spdlog::async_logger>("troupe", std::move(sink), result->pool,
+                                                          spdlog::async_overflow_policy::overrun_oldest);
+  result->logger->set_pattern("%v"); // the line is made by format_line
+  result->logger->set_level(spdlog::level::trace);
+  return result;
+}
+
+void write_now(const std::string& line) { std::fputs((line + "\n").c_str(), stderr); }
+
+} // namespace
+
+log_session::log_session(log_config config) {
+  least_level = config.level;
+  line_format = config.format;
+  try {
+    std::atomic_store(&current, make_pipeline());
+  } catch (const std::exception& e) { // no thread to be had: lines are then written by their callers
+    log_warning("log", "lines are written without a queue", {{"reason", e.what()}});
+  }
+}
+
+log_session::~log_session() {
+  auto last = std::atomic_exchange(&current, std::shared_ptr<pipeline>{});
+  if (last) {
+    const auto dropped = last->pool->overrun_counter();
+    last.reset(); // joins the queue's thread, after it has written everything (unless a caller holds on: then it does)
+    if (dropped > 0)
+      log_warning("log", "lines were dropped because they came faster than they could be written", {{"lines", dropped}});
+  }
+  least_level = log_level::info;
+  line_format = log_format::text;
+}
+
+void log_at(log_level level, std::string_view component, std::string_view message, std::initializer_list<log_field> fields) {
+  if (level < least_level.load(std::memory_order_relaxed) || level == log_level::off)
+    return;
+  const std::string line =
+    format_line({std::chrono::system_clock::now(), level, component, message, {fields.begin(), fields.size()}}, line_format);
+  if (const auto now = std::atomic_load(&current))
+    now->logger->log(spdlog::level::info, line);
+  else
+    write_now(line);
+}
+
+} // namespace troupe

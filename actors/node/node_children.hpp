@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/config/node_config.hpp"
+#include "actors/node/node_supervisor.hpp"
+#include "actors/transport/transport_endpoint.hpp"
+#include "gpu/executor.hpp"
+#include "transport/transport.hpp"
+
+namespace troupe {
+
+/// What a node's actors are made from, beside its configuration. Tests put other parts in.
+struct node_parts {
+  std::string model;
+  /// An executor for one worker with these bounds. Called for each start of a worker, from its actor.
+  std::function<expected<std::unique_ptr<gpu::executor>, gpu::error>(const worker_section&)> make_executor;
+  /// Called for each start of the transport endpoint.
+  std::function<expected<std::unique_ptr<transport::backend>, transport::error>()> make_backend;
+  transport_endpoint_config::polling poll = transport_endpoint_config::polling::thread;
+};
+
+/// Names of the workers of a configuration, as local services: "troupe.prefill-worker/1", …
+std::vector<std::string> worker_names(const node_config&);
+
+/// The children of a node's supervisor, in the order in which they start: transport endpoint,
+/// directory, router, workers. The frontend is added by whoever has one.
+std::vector<child_spec> make_node_children(caf::actor_system&, const node_config&, node_parts);
+
+} // namespace troupe

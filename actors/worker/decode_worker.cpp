@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests, tokens and peers of a decode worker; its landings are in decode_worker_landing.cpp.
+#include "actors/worker/decode_worker.hpp"
+
+#include <utility>
+
+namespace troupe {
+
+decode_worker_state::decode_worker_state(decode_worker_actor::pointer self, worker_config config,
+                                         transport_endpoint_actor endpoint)
+  : self_(self),
+    core_(self, std::move(config), role_decode, std::move(endpoint), [this](scheduler_events& e) { act(e); }) {}
+
+decode_worker_actor::behavior_type decode_worker_state::make_behavior() {
+  if (core_.started()) {
+    self_->set_down_handler([this](const caf::down_msg& down) { peer_down(down); });
+    core_.start_ticking();
+  }
+  return {
+    [this](const cancel_request& what) { cancel(what.request); },
+    [this](find_load) { return core_.report(); },
+    [this](const drain_request& what) { return core_.drain(what); },
+    [this](transport_endpoint_actor& endpoint) {
+      region_description_.clear();
+      core_.set_endpoint(std::move(endpoint));
+    },
+    [this](generate_request& what, stream_hub_actor& hub, request_session_actor& session) {
+      return generate(what, hub, session);
+    },
+    [this](const fleet_snapshot& fleet) { follow(fleet); },
+    [this](const kv_blocks_arrived& what) { note_arrivals(what); },
+  };
+}
+
+// -- requests -------------------------------------------------------------------------------------
+
+caf::result<void> decode_worker_state::generate(generate_request& what, stream_hub_actor& hub,
+                                                request_session_actor& session) {
+  auto& request = what.request;
+  if (what.worker_epoch != core_.config().worker_epoch) {
+    core_.metrics().stale_messages->inc();
+    return to_caf_error({errc::stale, "the request is for another life of this worker"});
+  }
+  if (core_.draining())
+    return to_caf_error({errc::draining, "this worker is draining"});
+  client c{hub, session, what.where.prefill, request.sampling, request.prompt,
+           static_cast<std::uint32_t>(request.prompt.size()), request.priority, core_.now() + request.time_left};
+  c.tokens.insert(c.tokens.end(), what.emitted.begin(), what.emitted.end());
+  sequence_request sequence{request.id, c.tokens, c.prompt_tokens, request.output_tokens_max,
+                            request.sampling, std::move(request.stop_tokens), request.priority,
+                            c.deadline, core_.now() + request.queue_time_left,
+                            c.prefill ? sequence_mode::landing : sequence_mode::aggregated};
+  if (auto added = core_.sequences().add(std::move(sequence), core_.now()); !added)
+    return to_caf_error(added.error());
+  self_->monitor(session);
+  clients_.insert_or_assign(request.id, std::move(c));
+  core_.advance();
+  return caf::unit;
+}
+
+void decode_worker_state::cancel(request_id request) {
+  auto i = clients_.find(request);
+  if (i == clients_.end())
+    return; // it ended in the meantime
+  auto known = core_.sequences().cancel(request);
+  if (auto l = landings_.find(request); l != landings_.end() && known) {
+    auto peer = std::move(l->second.peer);
+    landings_.erase(l);
+    fence(request, std::move(peer));
+  }
+  if (auto box = outboxes_.find(i->second.hub); box != outboxes_.end())
+    box->second.forget(request);
+  forget(request);
+  core_.advance();
+}
+
+void decode_worker_state::forget(request_id request) {
+  auto i = clients_.find(request);
+  if (i == clients_.end())
+    return;
+  self_->demonitor(i->second.session);
+  clients_.erase(i);
+}
+
+// -- what the scheduler says ----------------------------------------------------------------------
+
+void decode_worker_state::act(scheduler_events& events) {
+  for (auto& token : events.tokens)
+    emit(token);
+  for (auto& finished : events.finishes)
+    finish(finished);
+  for (auto& failed : events.failures)
+    fail(failed);
+  for (auto& reserved : events.reservations)
+    offer(reserved);
+  flush_outboxes();
+}
+
+void decode_worker_state::emit(const scheduler_events::token& token) {
+  auto i = clients_.find(token.id);
+  if (i == clients_.end())
+    return;
+  outboxes_[i->second.hub].entry(token.id, token.index).tokens.push_back(token.sampled);
+}
+
+void decode_worker_state::finish(const scheduler_events::finished& finished) {
+  auto i = clients_.find(finished.id);
+  if (i == clients_.end())
+    return;
+  auto usage = finished.usage;
+  usage.cached_tokens = std::max(usage.cached_tokens, i->second.cached_tokens);
+  auto& entry = outboxes_[i->second.hub].entry(finished.id, usage.output_tokens);
+  entry.finish = finished.reason;
+  entry.usage = usage;
+  forget(finished.id);
+}
+
+void decode_worker_state::fail(const scheduler_events::failed& failed) {
+  if (auto l = landings_.find(failed.id); l != landings_.end()) {
+    auto peer = std::move(l->second.peer);
+    landings_.erase(l);
+    fence(failed.id, std::move(peer));
+  }
+  auto i = clients_.find(failed.id);
+  if (i == clients_.end())
+    return;
+  self_->send(i->second.session, generation_failed{failed.id, failed.code, failed.context});
+  forget(failed.id);
+}
+
+void decode_worker_state::flush_outboxes() {
+  for (auto& [hub, box] : outboxes_)
+    flush(hub);
+}
+
+void decode_worker_state::flush(const stream_hub_actor& hub) {
+  auto i = outboxes_.find(hub);
+  if (i == outboxes_.end() || i->second.under_way())
+    return;
+  if (i->second.empty()) {
+    outboxes_.erase(i);
+    return;
+  }
+  token_batch batch{core_.config().id, core_.config().worker_epoch, i->second.take()};
+  self_->request(hub, core_.config().peer_time_max, std::move(batch))
+    .then(
+      [this, hub] {
+        if (auto box = outboxes_.find(hub); box != outboxes_.end()) {
+          box->second.acknowledged();
+          flush(hub);
+        }
+      },
+      [this, hub](const caf::error&) {
+        // The hub is gone and its streams with it.
+        outboxes_.erase(hub);
+        std::vector<request_id> orphans;
+        for (auto& [id, c] : clients_)
+          if (c.hub == hub)
+            orphans.push_back(id);
+        for (auto id : orphans)
+          cancel(id);
+      });
+}
+
+// -- the others -----------------------------------------------------------------------------------
+
+void decode_worker_state::follow(const fleet_snapshot& fleet) {
+  prefill_peers_.clear();
+  for (auto& [record, handle] : fleet.members)
+    if ((record.roles & role_prefill) != 0 && record.fingerprint == core_.info().fingerprint
+        && record.numerics == core_.info().numerics && record.block_bytes == core_.group().block_bytes)
+      prefill_peers_[record.id] = caf::actor_cast<prefill_worker_actor>(handle);
+}
+
+void decode_worker_state::peer_down(const caf::down_msg& down) {
+  if (core_.is_endpoint(down.source)) {
+    // With the endpoint its transports are gone, so nothing can land any more.
+    core_.lose_endpoint();
+    region_description_.clear();
+    std::vector<request_id> broken;
+    for (auto& [id, l] : landings_)
+      broken.push_back(id);
+    for (auto id : broken)
+      break_landing(id, 0, scheduler::landing_writer::fenced);
+    core_.advance();
+    return;
+  }
+  std::vector<request_id> orphans;
+  for (auto& [id, c] : clients_)
+    if (c.session.address() == down.source)
+      orphans.push_back(id);
+  for (auto id : orphans)
+    cancel(id);
+}
+
+decode_worker_actor spawn_decode_worker(caf::actor_system& system, worker_config config,
+                                        transport_endpoint_actor endpoint) {
+  return system.spawn<decode_worker_actor::stateful_impl<decode_worker_state>>(std::move(config), std::move(endpoint));
+}
+
+} // namespace troupe

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/worker/token_outbox.hpp"
+#include "actors/worker/worker_core.hpp"
+#include "messages/interfaces.hpp"
+
+namespace troupe {
+
+// decode_worker: generates the tokens of its sequences.
+//
+// Owns a scheduler with its KV blocks, and through its device an executor. Sessions hand requests over;
+// token batches go to hubs, ends to sessions. For a request that was placed with a prefill peer it
+// reserves blocks, offers them as a landing, and reads none before the peer's completion record and
+// every block's checksum are right; whatever goes wrong, it prefills by itself. Without a peer it is an
+// aggregated worker.
+// Ends when its device does (errc::device_failed), or with its supervisor.
+// Bounds: the scheduler's running_max and queued_max; one token batch under way per hub.
+
+class decode_worker_state {
+public:
+  static inline const char* name = "troupe.decode-worker";
+
+  decode_worker_state(decode_worker_actor::pointer self, worker_config config, transport_endpoint_actor endpoint);
+
+  decode_worker_actor::behavior_type make_behavior();
+
+private:
+  /// A request and whom to tell.
+  struct client {
+    stream_hub_actor hub;
+    request_session_actor session;
+    /// Its peer, if it was placed with one.
+    std::optional<worker_id> prefill;
+    sampling_options sampling;
+    std::vector<token_id> tokens;
+    std::uint32_t prompt_tokens = 0;
+    std::int32_t priority = 0;
+    steady_time deadline;
+    std::uint32_t cached_tokens = 0;
+  };
+
+  ///   reserved ──▶ offered ──▶ completed ──▶ read
+  ///       │           │            │
+  ///       └───────────┴────────────┴──▶ broken: the prompt is prefilled here
+  struct landing {
+    prefill_worker_actor peer;
+    std::vector<block_id> blocks;
+    std::uint32_t first_missing_block = 0;
+    std::uint32_t cached_tokens = 0;
+    /// One per missing block.
+    std::vector<bool> arrived;
+    std::uint32_t arrived_count = 0;
+    std::optional<prefill_completed> record;
+  };
+
+  // requests
+  caf::result<void> generate(generate_request&, stream_hub_actor&, request_session_actor&);
+  void cancel(request_id);
+  void forget(request_id);
+
+  // what the scheduler says
+  void act(scheduler_events&);
+  void emit(const scheduler_events::token&);
+  void finish(const scheduler_events::finished&);
+  void fail(const scheduler_events::failed&);
+  void flush_outboxes();
+  void flush(const stream_hub_actor&);
+
+  // landings
+  void offer(const scheduler_events::reserved&);
+  void send_offer(request_id, landing&);
+  void note_arrivals(const kv_blocks_arrived&);
+  void note_completed(const prefill_completed&);
+  void try_read(request_id);
+  std::optional<std::uint32_t> first_bad_block(const landing&) const;
+  void break_landing(request_id, std::uint32_t valid_tokens, scheduler::landing_writer);
+  void fence(request_id, prefill_worker_actor peer);
+
+  // the others
+  void follow(const fleet_snapshot&);
+  void peer_down(const caf::down_msg&);
+
+  decode_worker_actor::pointer self_;
+  worker_core<decode_worker_actor> core_;
+  std::unordered_map<request_id, client> clients_;
+  std::unordered_map<request_id, landing> landings_;
+  std::map<stream_hub_actor, token_outbox> outboxes_;
+  std::unordered_map<worker_id, prefill_worker_actor> prefill_peers_;
+  /// Made once by the endpoint.
+  std::string region_description_;
+};
+
+decode_worker_actor spawn_decode_worker(caf::actor_system&, worker_config, transport_endpoint_actor endpoint);
+
+} // namespace troupe

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the KV of a prompt gets from a prefill worker into a decode worker's blocks.
+#include <algorithm>
+#include <span>
+
+#include <caf/sec.hpp>
+
+#include "actors/worker/decode_worker.hpp"
+#include "messages/kv/checksum.hpp"
+
+namespace troupe {
+
+void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
+  auto i = clients_.find(reserved.id);
+  if (i == clients_.end())
+    return;
+  auto peer = prefill_peers_.find(*i->second.prefill);
+  if (peer == prefill_peers_.end() || !core_.endpoint()) {
+    // Nobody was asked, so nobody writes.
+    core_.sequences().landing_broken(reserved.id, reserved.first_missing_block * core_.group().block_tokens,
+                                     scheduler::landing_writer::fenced);
+    core_.metrics().landings_broken->inc();
+    return;
+  }
+  auto missing = reserved.blocks.size() - reserved.first_missing_block;
+  auto [l, added] = landings_.insert_or_assign(
+    reserved.id, landing{peer->second, reserved.blocks, reserved.first_missing_block, reserved.cached_tokens,
+                         std::vector<bool>(missing), 0, std::nullopt});
+  if (!region_description_.empty()) {
+    send_offer(reserved.id, l->second);
+    return;
+  }
+  self_->request(core_.endpoint(), core_.config().peer_time_max, describe_region{core_.region()})
+    .then(
+      [this, id = reserved.id](std::string& description) {
+        region_description_ = std::move(description);
+        if (auto landing = landings_.find(id); landing != landings_.end())
+          send_offer(id, landing->second);
+      },
+      [this, id = reserved.id](const caf::error&) {
+        break_landing(id, 0, scheduler::landing_writer::fenced);
+        core_.advance();
+      });
+}
+
+void decode_worker_state::send_offer(request_id id, landing& l) {
+  auto& c = clients_.at(id);
+  auto& config = core_.config();
+  auto time_left = c.deadline - core_.now();
+  prefill_request ask{id, c.tokens, c.prompt_tokens, c.sampling, c.priority, time_left,
+                      {region_description_, l.blocks, l.first_missing_block, core_.group().block_bytes,
+                       core_.info().fingerprint, core_.info().numerics, config.id, config.worker_epoch}};
+  // The scheduler fails the sequence at its deadline; this time-out is for a peer that never answers.
+  auto patience = std::max<std::chrono::nanoseconds>(time_left, std::chrono::milliseconds{1}) + config.peer_time_max;
+  self_->request(l.peer, patience, std::move(ask))
+    .then([this](const prefill_completed& record) { note_completed(record); },
+          [this, id, peer = l.peer](const caf::error&) {
+            auto landing = landings_.find(id);
+            if (landing == landings_.end() || landing->second.peer != peer)
+              return;
+            break_landing(id, 0, scheduler::landing_writer::may_still_write);
+            fence(id, peer);
+            core_.advance();
+          });
+}
+
+void decode_worker_state::note_arrivals(const kv_blocks_arrived& what) {
+  core_.metrics().blocks_received->inc(static_cast<std::int64_t>(what.blocks.size()));
+  for (auto& block : what.blocks) {
+    auto i = landings_.find(block.request);
+    if (i == landings_.end() || block.owner_epoch != core_.config().worker_epoch
+        || block.block_index < i->second.first_missing_block
+        || block.block_index >= i->second.blocks.size()) {
+      core_.metrics().stale_messages->inc();
+      continue;
+    }
+    auto& l = i->second;
+    auto missing = block.block_index - l.first_missing_block;
+    if (!l.arrived[missing]) {
+      l.arrived[missing] = true;
+      ++l.arrived_count;
+    }
+    if (l.record && l.arrived_count == l.arrived.size())
+      try_read(block.request);
+  }
+  core_.advance();
+}
+
+void decode_worker_state::note_completed(const prefill_completed& record) {
+  auto i = landings_.find(record.request);
+  if (i == landings_.end() || record.owner_epoch != core_.config().worker_epoch) {
+    core_.metrics().stale_messages->inc();
+    return;
+  }
+  i->second.record = record;
+  if (i->second.arrived_count == i->second.arrived.size())
+    try_read(record.request);
+  core_.advance();
+}
+
+/// REQUIRES: the landing has its completion record and all its blocks.
+void decode_worker_state::try_read(request_id id) {
+  auto& l = landings_.at(id);
+  if (auto bad = first_bad_block(l)) {
+    core_.metrics().checksum_misses->inc();
+    // The completion record says that the writer is done with this landing.
+    break_landing(id, *bad * core_.group().block_tokens, scheduler::landing_writer::fenced);
+    return;
+  }
+  auto record = std::move(*l.record);
+  auto cached = std::max(l.cached_tokens, record.cached_tokens);
+  landings_.erase(id);
+  core_.metrics().landings_completed->inc();
+  clients_.at(id).cached_tokens = cached;
+  core_.sequences().landed(id, record.first, cached, core_.events());
+}
+
+/// Index in the prompt's block table of the first block that must not be read.
+std::optional<std::uint32_t> decode_worker_state::first_bad_block(const landing& l) const {
+  if (l.record->fingerprint != core_.info().fingerprint || l.record->checksums.size() != l.arrived.size())
+    return l.first_missing_block;
+  auto bytes = core_.group().block_bytes;
+  for (std::size_t i = 0; i < l.arrived.size(); ++i) {
+    auto block = l.blocks[l.first_missing_block + i];
+    std::span<const std::byte> content{core_.memory().data + block * bytes, bytes};
+    if (kv_checksum(content) != l.record->checksums[i])
+      return static_cast<std::uint32_t>(l.first_missing_block + i);
+  }
+  return std::nullopt;
+}
+
+void decode_worker_state::break_landing(request_id id, std::uint32_t valid_tokens, scheduler::landing_writer writer) {
+  auto i = landings_.find(id);
+  if (i == landings_.end())
+    return;
+  // The prefix that was there before the landing is valid whatever happened.
+  auto prefix = i->second.first_missing_block * core_.group().block_tokens;
+  landings_.erase(i);
+  core_.metrics().landings_broken->inc();
+  core_.sequences().landing_broken(id, std::max(valid_tokens, prefix), writer);
+}
+
+/// Releases a landing's quarantined blocks once nobody can write them: the peer says that it posts no more
+/// (or is dead), then the endpoint says that what was posted has landed (or is dead, and its transports with
+/// it). Whoever merely does not answer is asked again: until then the blocks stay in quarantine.
+void decode_worker_state::fence(request_id id, prefill_worker_actor peer) {
+  auto again = [this, id, peer](const caf::error& e) { return e == caf::sec::request_timeout ? (fence(id, peer), true) : false; };
+  auto release = [this, id] {
+    core_.sequences().release_landing(id);
+    core_.advance();
+  };
+  auto fence_endpoint = [this, release, again] {
+    if (!core_.endpoint()) {
+      release();
+      return;
+    }
+    self_->request(core_.endpoint(), core_.config().peer_time_max, fence_region{core_.region()})
+      .then(release, [release, again](const caf::error& e) {
+        if (!again(e))
+          release();
+      });
+  };
+  self_->request(peer, core_.config().peer_time_max, cancel_request{id})
+    .then(fence_endpoint, [fence_endpoint, again](const caf::error& e) {
+      if (!again(e))
+        fence_endpoint();
+    });
+}
+
+} // namespace troupe

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/worker/prefill_worker.hpp"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "messages/kv/checksum.hpp"
+
+namespace troupe {
+
+prefill_worker_state::prefill_worker_state(prefill_worker_actor::pointer self, worker_config config,
+                                           transport_endpoint_actor endpoint)
+  : self_(self),
+    core_(self, std::move(config), role_prefill, std::move(endpoint), [this](scheduler_events& e) { act(e); }) {}
+
+prefill_worker_actor::behavior_type prefill_worker_state::make_behavior() {
+  if (core_.started()) {
+    self_->set_down_handler([this](const caf::down_msg& down) {
+      if (core_.is_endpoint(down.source))
+        core_.lose_endpoint(); // pushes under way answer with an error by themselves
+    });
+    core_.start_ticking();
+  }
+  return {
+    [this](const cancel_request& what) { cancel(what.request); },
+    [this](find_load) { return core_.report(); },
+    [this](const drain_request& what) { return core_.drain(what); },
+    [this](transport_endpoint_actor& endpoint) { core_.set_endpoint(std::move(endpoint)); },
+    [this](prefill_request& what) { return prefill(what); },
+    [](const kv_blocks_arrived&) {
+      // Nobody pushes into a prefill worker: it offers no landing.
+    },
+  };
+}
+
+caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& what) {
+  if (core_.draining())
+    return to_caf_error({errc::draining, "this worker is draining"});
+  if (!core_.endpoint())
+    return to_caf_error({errc::transfer_failed, "this node's transport endpoint is down"});
+  auto& landing = what.landing;
+  auto blocks = (what.tokens.size() + core_.group().block_tokens - 1) / core_.group().block_tokens;
+  if (landing.fingerprint != core_.info().fingerprint || landing.numerics != core_.info().numerics
+      || landing.block_bytes != core_.group().block_bytes || landing.blocks.size() != blocks
+      || landing.first_missing_block >= blocks)
+    return to_caf_error({errc::invalid_argument, "the landing is for another model, layout or prompt"});
+  auto deadline = core_.now() + what.time_left;
+  sequence_request sequence{what.request, std::move(what.tokens), what.prompt_tokens, 1, what.sampling, {},
+                            what.priority, deadline, steady_time::max(), sequence_mode::prefill_only};
+  // Output tokens of an earlier worker are computed like a prompt; one more is drawn.
+  sequence.output_tokens_max = static_cast<std::uint32_t>(sequence.tokens.size()) - sequence.prompt_tokens + 1;
+  if (auto added = core_.sequences().add(std::move(sequence), core_.now()); !added)
+    return to_caf_error(added.error());
+  auto promise = self_->make_response_promise<prefill_completed>();
+  jobs_.insert_or_assign(what.request, job{std::move(landing), promise, {}, {}, 0, 0, deadline});
+  core_.advance();
+  return promise;
+}
+
+void prefill_worker_state::cancel(request_id request) {
+  give_up(request, to_caf_error({errc::cancelled, "the decode worker gave the landing up"}));
+  core_.advance();
+}
+
+void prefill_worker_state::act(scheduler_events& events) {
+  for (auto& computed : events.prefills)
+    push(computed);
+  for (auto& failed : events.failures)
+    give_up(failed.id, to_caf_error({failed.code, failed.context}));
+}
+
+/// Pushes the blocks of a finished step while the next one computes.
+void prefill_worker_state::push(const scheduler_events::computed& computed) {
+  auto i = jobs_.find(computed.id);
+  if (i == jobs_.end())
+    return;
+  auto& job = i->second;
+  if (computed.first_token) {
+    job.first = computed.first_token;
+    job.cached_tokens = computed.cached_tokens;
+  }
+  auto bytes = core_.group().block_bytes;
+  push_blocks order{{}, job.landing.region, bytes, {}, job.deadline - core_.now()};
+  for (std::size_t k = 0; k < computed.blocks.size(); ++k) {
+    auto index = computed.first_block + static_cast<std::uint32_t>(k);
+    if (index < job.landing.first_missing_block)
+      continue; // the decode worker has it
+    auto source = computed.blocks[k] * bytes;
+    job.checksums.push_back(kv_checksum(std::span<const std::byte>{core_.memory().data + source, bytes}));
+    order.blocks.push_back({source, job.landing.blocks[index] * bytes,
+                            {computed.id, job.landing.owner_epoch, index}});
+  }
+  if (order.blocks.empty()) {
+    answer_if_done(computed.id);
+    return;
+  }
+  if (!core_.endpoint()) {
+    give_up(computed.id, to_caf_error({errc::transfer_failed, "this node's transport endpoint is down"}));
+    return;
+  }
+  order.source = core_.region();
+  ++job.pushes_under_way;
+  auto patience = std::max<std::chrono::nanoseconds>(order.time_left, std::chrono::milliseconds{1})
+                  + core_.config().peer_time_max;
+  self_->request(core_.endpoint(), patience, std::move(order))
+    .then([this, id = computed.id](const blocks_pushed&) { pushed(id); },
+          [this, id = computed.id](const caf::error& e) {
+            give_up(id, e);
+            core_.advance();
+          });
+}
+
+void prefill_worker_state::pushed(request_id request) {
+  auto i = jobs_.find(request);
+  if (i == jobs_.end())
+    return;
+  --i->second.pushes_under_way;
+  answer_if_done(request);
+  core_.advance();
+}
+
+void prefill_worker_state::answer_if_done(request_id request) {
+  auto i = jobs_.find(request);
+  if (i == jobs_.end() || !i->second.first || i->second.pushes_under_way > 0)
+    return;
+  auto job = std::move(i->second);
+  jobs_.erase(i);
+  job.promise.deliver(prefill_completed{request, job.landing.owner_epoch, core_.info().fingerprint,
+                                        std::move(job.checksums), std::move(*job.first), job.cached_tokens});
+  core_.sequences().release(request);
+}
+
+void prefill_worker_state::give_up(request_id request, const caf::error& why) {
+  auto i = jobs_.find(request);
+  if (i == jobs_.end())
+    return;
+  auto job = std::move(i->second);
+  jobs_.erase(i);
+  job.promise.deliver(why);
+  // A push under way still reads these blocks; what it then writes fails the landing's checksum, and the
+  // decode worker fences before it uses the landing's blocks again.
+  [[maybe_unused]] bool known = core_.sequences().cancel(request);
+}
+
+prefill_worker_actor spawn_prefill_worker(caf::actor_system& system, worker_config config,
+                                          transport_endpoint_actor endpoint) {
+  return system.spawn<prefill_worker_actor::stateful_impl<prefill_worker_state>>(std::move(config), std::move(endpoint));
+}
+
+} // namespace troupe

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+
+#include "actors/worker/worker_core.hpp"
+#include "messages/interfaces.hpp"
+
+namespace troupe {
+
+// prefill_worker: computes prompts and pushes their KV blocks into the landings of decode workers while
+// it computes.
+//
+// Owns a scheduler with its KV blocks, and through its device an executor. Decode workers ask; each
+// answer is a completion record, given only when the transport says that every block is in place.
+// Ends when its device does (errc::device_failed), or with its supervisor.
+// Bounds: the scheduler's running_max and queued_max.
+
+class prefill_worker_state {
+public:
+  static inline const char* name = "troupe.prefill-worker";
+
+  prefill_worker_state(prefill_worker_actor::pointer self, worker_config config, transport_endpoint_actor endpoint);
+
+  prefill_worker_actor::behavior_type make_behavior();
+
+private:
+  ///   computing ──▶ computed (first token known) ──▶ answered, when no push is under way
+  struct job {
+    kv_landing landing;
+    caf::typed_response_promise<prefill_completed> promise;
+    std::vector<std::uint64_t> checksums;
+    std::optional<sampled_token> first;
+    std::uint32_t cached_tokens = 0;
+    std::uint32_t pushes_under_way = 0;
+    steady_time deadline;
+  };
+
+  caf::result<prefill_completed> prefill(prefill_request&);
+  void cancel(request_id);
+  void act(scheduler_events&);
+  void push(const scheduler_events::computed&);
+  void pushed(request_id);
+  void give_up(request_id, const caf::error&);
+  void answer_if_done(request_id);
+
+  prefill_worker_actor::pointer self_;
+  worker_core<prefill_worker_actor> core_;
+  std::unordered_map<request_id, job> jobs_;
+};
+
+prefill_worker_actor spawn_prefill_worker(caf::actor_system&, worker_config, transport_endpoint_actor endpoint);
+
+} // namespace troupe

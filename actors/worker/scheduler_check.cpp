@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The invariants, for tests.
+#include <algorithm>
+#include <map>
+
+#include "actors/worker/scheduler_content.hpp"
+
+namespace troupe {
+
+std::optional<std::string> scheduler::content::check() const {
+  if (auto broken = pool.check())
+    return broken;
+  std::vector<std::uint32_t> named(pool.blocks());
+  std::vector<std::uint32_t> slots(config.slots);
+  const auto count = [&](const sequence& s) {
+    for (const auto b : s.table)
+      ++named[b];
+    if (s.slot)
+      ++slots[s.slot->value];
+  };
+  std::size_t active = 0, queued = 0;
+  for (const auto& [id, s] : sequences) {
+    count(*s);
+    if (auto broken = check_sequence(*s))
+      return "request " + std::to_string(id.value) + ": " + *broken;
+    active += s->state == sequence_state::running || s->state == sequence_state::draining;
+    queued += s->state == sequence_state::waiting;
+  }
+  for (const auto& s : ended)
+    count(*s);
+  for (const auto slot : free_slots)
+    ++slots[slot.value];
+  if (std::ranges::any_of(slots, [](auto n) { return n != 1; }))
+    return "a slot is lost, or given twice";
+  for (block_id b = 0; b < pool.blocks(); ++b)
+    if (named[b] != pool.references(b))
+      return "block " + std::to_string(b) + " has " + std::to_string(pool.references(b))
+             + " references, but is named by " + std::to_string(named[b]) + " tables";
+  std::size_t quarantined = 0;
+  for (const auto& [id, blocks] : quarantine)
+    for (const auto b : blocks) {
+      ++quarantined;
+      if (pool.state(b) != block_state::quarantined)
+        return "block " + std::to_string(b) + " left its quarantine early";
+    }
+  if (quarantined != pool.quarantined_blocks())
+    return "a block in quarantine belongs to no landing";
+  if (active != running.size() || queued != waiting.size() || holders() > config.running_max
+      || queued_count > config.queued_max || !std::ranges::is_sorted(running, sequence_order{}))
+    return "a list of sequences is wrong";
+  return check_flights();
+}
+
+std::optional<std::string> scheduler::content::check_sequence(const sequence& s) const {
+  const auto reach = s.table.size() * config.block_tokens;
+  const bool holds_nothing = s.table.empty() && s.computed == 0 && s.steps_out == 0 && !s.slot;
+  if (s.next_index != s.length() - s.request.prompt_tokens)
+    return "its output has a gap or a repeat";
+  if (s.done > s.computed || s.done > s.length() || s.computed > s.length() + s.samples_out)
+    return "it computes what is not known";
+  if (s.computed > reach || s.length() + s.samples_out > s.length_max)
+    return "it reaches beyond its table or its limit";
+  if (s.full_blocks * std::size_t{config.block_tokens} > s.done)
+    return "a block is registered before it is computed";
+  switch (s.state) {
+    case sequence_state::waiting:
+      return holds_nothing ? std::nullopt : std::optional<std::string>{"it waits, but holds something"};
+    case sequence_state::running:
+    case sequence_state::draining:
+      return s.slot ? std::nullopt : std::optional<std::string>{"it runs without a slot"};
+    case sequence_state::landing:
+    case sequence_state::holding:
+      return s.slot ? std::optional<std::string>{"it has a slot that it does not use"} : std::nullopt;
+    case sequence_state::ended: break;
+  }
+  return "it has ended, but is known";
+}
+
+std::optional<std::string> scheduler::content::check_flights() const {
+  std::map<const sequence*, std::pair<std::uint32_t, std::uint32_t>> out;
+  for (const auto& s : ended)
+    out[s.get()] = {};
+  for (const auto& [id, s] : sequences)
+    out[s.get()] = {};
+  for (const auto& f : flights)
+    for (const auto& row : f.rows) {
+      if (!out.contains(row.owner))
+        return "a step in flight has a row of a sequence that is gone";
+      ++out[row.owner].first;
+      out[row.owner].second += row.draws;
+      const auto& table = row.owner->table;
+      if (blocks_of(row.end) > table.size())
+        return "blocks of a step in flight were taken from their sequence";
+      for (auto i = row.begin / config.block_tokens; i < blocks_of(row.end); ++i)
+        if (pool.state(table[i]) != block_state::partial)
+          return "a step in flight writes into block " + std::to_string(table[i])
+                 + ", which is not its own";
+    }
+  for (const auto& [s, count] : out)
+    if (count != std::pair{s->steps_out, s->samples_out})
+      return "a sequence miscounts its rows in flight";
+  for (const auto& s : ended)
+    if (s->steps_out == 0)
+      return "an ended sequence still holds its blocks";
+  return std::nullopt;
+}
+
+} // namespace troupe

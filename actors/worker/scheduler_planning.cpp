@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes into a step.
+#include <algorithm>
+
+#include "actors/worker/scheduler_content.hpp"
+
+namespace troupe {
+
+namespace {
+
+/// Of a step's tokens, prefill is sure of this fraction while a prompt waits.
+constexpr std::uint32_t prefill_share = 8;
+
+} // namespace
+
+std::optional<planned_step> scheduler::content::next_step(steady_time now, scheduler_events& events) {
+  if (flights.size() >= config.steps_in_flight_max) {
+    admit(0, now, events);
+    return std::nullopt;
+  }
+  draft d;
+  d.out.id = d.planned.step.id = step_id{last_step + 1};
+  d.tokens_left = config.step_tokens_max;
+  d.rows_left = config.rows_max;
+  plan_decodes(d);
+  const bool has_decodes = !d.out.rows.empty();
+  admit(d.tokens_left, now, events);
+  plan_prefills(d);
+  if (d.out.rows.empty())
+    return std::nullopt;
+  ++last_step;
+  ++counters.steps;
+  counters.decode_steps += has_decodes;
+  d.planned.closes = std::move(closes);
+  closes.clear();
+  flights.push_back(std::move(d.out));
+  return std::move(d.planned);
+}
+
+void scheduler::content::plan_decodes(draft& d) {
+  for (auto* s : decoders(d)) {
+    // An earlier one may have taken its blocks.
+    if (s->state == sequence_state::running && has_block_for(*s, s->computed))
+      add_row(d, *s, 1);
+  }
+}
+
+/// The sequences that draw their next token in this step, in their order; if not all can, those that
+/// have waited longest. A part of the step is left to a prompt that waits.
+std::vector<sequence*> scheduler::content::decoders(const draft& d) const {
+  std::vector<sequence*> all;
+  std::uint64_t to_prefill = 0;
+  for (auto* s : running) {
+    if (s->state != sequence_state::running)
+      continue;
+    to_prefill += s->left_to_prefill();
+    if (!s->prefilling && s->wants_token())
+      all.push_back(s);
+  }
+  auto share = std::min(d.tokens_left, d.rows_left);
+  if (to_prefill > 0) {
+    const auto sure = std::max(1u, config.step_tokens_max / prefill_share);
+    const auto kept = static_cast<std::uint32_t>(std::min<std::uint64_t>(sure, to_prefill));
+    share = std::min(d.tokens_left - kept, d.rows_left - 1);
+    // Where a step has room for one of the two only, they take turns.
+    if (share == 0)
+      share = last_step % 2;
+  }
+  if (all.size() > share) {
+    std::ranges::stable_sort(all, {}, &sequence::last_step);
+    all.resize(share);
+  }
+  return all;
+}
+
+/// Whether the table reaches `position`, after taking a block for it, if need be from the sequence
+/// that comes last. False while blocks are on their way back, or if it was itself the last.
+bool scheduler::content::has_block_for(sequence& s, std::uint32_t position) {
+  while (position / config.block_tokens >= s.table.size()) {
+    if (const auto b = pool.take()) {
+      s.table.push_back(*b);
+      continue;
+    }
+    const auto is_draining = [](const sequence* x) { return x->state == sequence_state::draining; };
+    if (!ended.empty() || std::ranges::any_of(running, is_draining))
+      return false;
+    // Blocks of a prefill_only sequence are being pushed, and it ends soon.
+    const auto victim = std::find_if(running.rbegin(), running.rend(), [](const sequence* x) {
+      return x->request.mode != sequence_mode::prefill_only;
+    });
+    const bool is_itself = *victim == &s;
+    preempt(**victim);
+    if (is_itself)
+      return false;
+  }
+  return true;
+}
+
+/// Takes its blocks, now or when no step in flight uses them. Tokens that those steps draw are still
+/// its next tokens.
+void scheduler::content::preempt(sequence& s) {
+  ++counters.preemptions;
+  if (s.steps_out > 0)
+    s.state = sequence_state::draining;
+  else
+    requeue(s);
+}
+
+void scheduler::content::plan_prefills(draft& d) {
+  for (auto* s : running) {
+    if (d.tokens_left == 0 || d.rows_left == 0)
+      return;
+    if (s->state == sequence_state::running && s->left_to_prefill() > 0)
+      add_row(d, *s, std::min({s->left_to_prefill(), config.chunk_tokens_max, d.tokens_left}));
+  }
+}
+
+void scheduler::content::add_row(draft& d, sequence& s, std::uint32_t count) {
+  auto& step = d.planned.step;
+  const auto begin = s.computed;
+  const auto end = begin + count;
+  if (!s.slot_is_open) {
+    d.planned.opens.push_back({*s.slot, s.request.sampling, s.tokens, s.request.prompt_tokens});
+    s.slot_is_open = true;
+  }
+  gpu::row r;
+  r.slot = *s.slot;
+  r.position = begin;
+  r.tokens_begin = static_cast<std::uint32_t>(step.tokens.size());
+  if (s.samples_out > 0) {
+    r.from = s.last_sample;
+  } else {
+    r.tokens_count = count;
+    step.tokens.insert(step.tokens.end(), s.tokens.begin() + begin, s.tokens.begin() + end);
+  }
+  r.blocks_begin = static_cast<std::uint32_t>(step.blocks.size());
+  r.blocks_count = blocks_of(end);
+  step.blocks.insert(step.blocks.end(), s.table.begin(), s.table.begin() + r.blocks_count);
+  const bool draws = end == s.length() + s.samples_out;
+  r.want = draws ? gpu::row_want::sample : gpu::row_want::none;
+  d.out.rows.push_back({&s, begin, end, s.prefilling, draws});
+  step.rows.push_back(r);
+  d.tokens_left -= count;
+  --d.rows_left;
+
+  s.computed = end;
+  s.last_step = d.out.id.value;
+  ++s.steps_out;
+  if (draws) {
+    s.prefilling = false;
+    ++s.samples_out;
+    s.last_sample = {d.out.id, static_cast<std::uint32_t>(step.rows.size() - 1)};
+  }
+}
+
+} // namespace troupe

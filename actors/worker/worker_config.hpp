@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/worker/scheduler.hpp"
+#include "gpu/executor.hpp"
+#include "messages/errc.hpp"
+#include "messages/ids.hpp"
+
+namespace troupe {
+
+/// What a worker of either kind is made with.
+struct worker_config {
+  worker_id id;
+  /// This life; grows with each restart.
+  epoch worker_epoch;
+  /// Name under which the model is served.
+  std::string model;
+  /// Makes its executor; runs once, when the worker starts. Weights are shared, so it is quick.
+  std::function<expected<std::unique_ptr<gpu::executor>, gpu::error>()> make_executor;
+  /// Bounds; what the executor cannot do is taken off them, and blocks come from it.
+  scheduler_config limits;
+  /// How often it reports its load, expires what is late, and looks for a restarted directory.
+  std::chrono::milliseconds tick_interval{100};
+  /// A step that takes longer means a hung device.
+  std::chrono::seconds step_time_max{60};
+  /// How long a hub may take to acknowledge a batch, or an endpoint to register or fence.
+  std::chrono::seconds peer_time_max{30};
+};
+
+} // namespace troupe

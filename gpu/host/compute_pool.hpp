@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "gpu/errc.hpp"
+
+namespace troupe::gpu::host {
+
+/// The one compute pool of a process. A dispatcher thread runs jobs in the order in which they were
+/// posted, so that executors that share the pool never compete for cores; inside a job, parallel_for
+/// splits work over the dispatcher and the workers.
+///
+/// Workers spin for some microseconds between two parts of a job (a layer has five), then sleep.
+class compute_pool {
+public:
+  /// `threads` in all, the dispatcher included; 0 takes usable_cpus(). errc::resource if the system
+  /// refuses a thread.
+  static expected<std::shared_ptr<compute_pool>, error> make(std::uint32_t threads = 0);
+
+  compute_pool(const compute_pool&) = delete;
+  compute_pool& operator=(const compute_pool&) = delete;
+  /// Runs the jobs that are still queued, then ends the threads. REQUIRES: not called by a job.
+  ~compute_pool();
+
+  std::uint32_t threads() const { return static_cast<std::uint32_t>(workers_.size()) + 1; }
+
+  /// Queues a job, which must not throw. The caller bounds how many it posts.
+  void post(std::function<void()> job);
+
+  /// Posts a job and waits for its end. REQUIRES: not called by a job.
+  void run(const std::function<void()>& job);
+
+  /// Splits [0, count) into one contiguous range per thread, cut at multiples of `grain`, and calls
+  /// f(begin, end, thread) for those that are not empty; returns when all have ended. Which thread has
+  /// which range depends on `count`, `grain` and threads() only. REQUIRES: called by a job.
+  template <class Function>
+  void parallel_for(std::uint32_t count, std::uint32_t grain, Function&& f) {
+    if (count == 0)
+      return;
+    if (count <= grain || workers_.empty())
+      return f(0u, count, 0u);
+    using callable = std::remove_reference_t<Function>;
+    run_part(part{count, grain, [](void* context, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
+                    (*static_cast<callable*>(context))(begin, end, thread);
+                  },
+                  const_cast<std::remove_const_t<callable>*>(&f)});
+  }
+
+private:
+  struct part {
+    std::uint32_t count = 0;
+    std::uint32_t grain = 1;
+    void (*call)(void*, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) = nullptr;
+    void* context = nullptr;
+  };
+
+  compute_pool() = default;
+  void dispatch();
+  void work(std::uint32_t thread);
+  void run_part(const part&);
+  void run_share(const part&, std::uint32_t thread) const;
+
+  std::mutex mutex_;
+  std::condition_variable posted_;
+  std::deque<std::function<void()>> jobs_;
+  bool ending_ = false;
+
+  /// The current part; written by the dispatcher before it advances `round_`.
+  part part_;
+  alignas(64) std::atomic<std::uint32_t> round_ = 0;
+  alignas(64) std::atomic<std::uint32_t> running_ = 0;
+
+  std::vector<std::thread> workers_;
+  std::thread dispatcher_;
+};
+
+} // namespace troupe::gpu::host

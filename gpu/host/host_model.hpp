@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "gpu/executor.hpp"
+#include "gpu/host/compute_pool.hpp"
+#include "gpu/host/host_weights.hpp"
+#include "gpu/host/kernels.hpp"
+#include "gpu/host/mapped_memory.hpp"
+
+namespace troupe::gpu::host {
+
+/// One input token of a forward pass.
+struct forward_token {
+  token_id token = 0;
+  std::uint32_t position = 0;
+  /// Blocks of its sequence: entry i holds positions i × block_tokens and following, up to `position`.
+  const block_id* table = nullptr;
+};
+
+/// The forward pass of a Llama over paged KV, without slots, sampling or queues: what host_executor
+/// runs, and what tests call to see the logits of every position.
+///
+/// Activations and KV are f32. Every output is computed by one fixed sequence of operations (see
+/// kernels.hpp), so a token's logits have the same bits whatever it is batched with, however its
+/// prompt was cut, and on any number of threads.
+class host_model {
+public:
+  /// errc::resource if the KV memory cannot be mapped; errc::invalid_step for sizes of zero or beyond
+  /// what a cache_group describes. REQUIRES: the CPU supports `path`; the pool outlives the last forward().
+  static expected<std::unique_ptr<host_model>, error> make(std::shared_ptr<const host_weights>, compute_pool&,
+                                                           simd_path path, std::uint32_t kv_blocks,
+                                                           std::uint32_t block_tokens);
+
+  const llama_config& config() const { return weights_->config(); }
+  simd_path path() const { return path_; }
+  const cache_group& group() const { return group_; }
+  region_view kv_memory() { return {kv_.data(), kv_.bytes(), memory_kind::host}; }
+  compute_pool& pool() { return *pool_; }
+
+  /// See executor_info; the path and the kernels decide the numerics, those, the weights and the layout the
+  /// fingerprint.
+  numerics_id numerics() const;
+  model_fingerprint fingerprint() const;
+
+  /// Floats between two rows of logits.
+  std::uint32_t logits_stride() const;
+
+  /// Computes all tokens, in order, and stores their keys and values. Row i of `logits` (logits_stride()
+  /// apart) becomes the logits of tokens[wanted[i]]. Tokens of one sequence stand in ascending position;
+  /// positions before the first are in the KV already.
+  /// REQUIRES: a job of pool() calls it; ids, positions and tables are in range; `wanted` ascends.
+  void forward(std::span<const forward_token> tokens, std::span<const std::uint32_t> wanted, std::span<float> logits);
+
+private:
+  host_model() = default;
+  void forward_chunk(std::span<const forward_token> tokens);
+  void embed(std::span<const forward_token> tokens);
+  void normalise(std::uint32_t tokens, const std::vector<float>& weight);
+  void compute_attention(std::span<const forward_token> tokens, const host_layer&, std::uint32_t layer);
+  void store_kv(std::span<const forward_token> tokens, std::uint32_t layer);
+  void attend(std::span<const forward_token> tokens, std::uint32_t layer);
+  void attend_range(std::span<const forward_token> tokens, std::uint32_t layer, std::uint32_t begin, std::uint32_t end,
+                    std::uint32_t thread);
+  void compute_ffn(std::uint32_t tokens, const host_layer&);
+  void compute_head(std::uint32_t rows, std::span<float> logits);
+  void multiply(std::span<const matrix_product> products);
+  /// First float of (block, layer, key or value, kv head); floats of the group's strides.
+  float* kv_row(std::uint32_t layer, std::uint32_t key_or_value, std::uint32_t kv_head) const;
+
+  std::shared_ptr<const host_weights> weights_;
+  compute_pool* pool_ = nullptr; // not shared: a job must never be its last owner
+  simd_path path_{};
+  const kernel_table* kernels_ = nullptr;
+  cache_group group_;
+  mapped_memory kv_;
+
+  /// Activations of one chunk: [product_tokens_max][stride], strides padded to 16 floats.
+  struct matrix {
+    mapped_memory memory;
+    std::uint32_t stride = 0;
+    float* row(std::uint32_t i) const { return memory.floats() + std::size_t{i} * stride; }
+  };
+  static expected<matrix, error> make_matrix(std::uint32_t rows, std::uint32_t columns);
+  expected<void, error> make_scratch();
+  matrix residual_, normal_, query_, key_, value_, mixed_, gate_, up_;
+  /// Final residuals of the rows whose logits are wanted, for one call of the head.
+  matrix last_;
+  /// Per thread: queries, outputs and scores of one group of heads.
+  matrix head_scratch_;
+  std::uint32_t score_stride_ = 0;
+};
+
+} // namespace troupe::gpu::host

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels for AVX2, FMA and F16C: 2 vectors of 8 lanes.
+#include <immintrin.h>
+
+#include "gpu/host/kernels.hpp"
+
+namespace troupe::gpu::host {
+namespace {
+
+constexpr int vector_bytes = 32;
+constexpr int path_index = static_cast<int>(simd_path::avx2);
+/// Tokens of a register block: 6 tokens × 2 vectors fill 12 of 16 registers.
+constexpr int block_tokens_max = 6;
+constexpr int gemv_groups = 2;
+
+using fvec = float __attribute__((vector_size(vector_bytes)));
+using uvec = std::uint32_t __attribute__((vector_size(vector_bytes)));
+using hvec = std::uint16_t __attribute__((vector_size(vector_bytes / 2)));
+
+inline fvec madd(fvec a, fvec b, fvec c) { return _mm256_fmadd_ps(a, b, c); }
+inline fvec maximum(fvec a, fvec b) { return _mm256_max_ps(a, b); }
+inline fvec widen_half(hvec h) { return _mm256_cvtph_ps(reinterpret_cast<__m128i>(h)); }
+
+inline float reduce_add(const fvec (&v)[2]) {
+  const __m256 s = v[0] + v[1];
+  __m128 t = _mm256_castps256_ps128(s) + _mm256_extractf128_ps(s, 1);
+  t = t + _mm_movehl_ps(t, t);
+  return t[0] + t[1];
+}
+
+#include "gpu/host/kernels.inl"
+
+} // namespace
+
+const kernel_table avx2_kernels = kernels;
+
+} // namespace troupe::gpu::host

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels for AVX-512: 1 vector of 16 lanes.
+#include <immintrin.h>
+
+#include "gpu/host/kernels.hpp"
+
+namespace troupe::gpu::host {
+namespace {
+
+constexpr int vector_bytes = 64;
+constexpr int path_index = static_cast<int>(simd_path::avx512);
+/// Tokens of a register block: 12 of 32 registers, enough to hide the latency of a fused multiply-add.
+constexpr int block_tokens_max = 12;
+constexpr int gemv_groups = 4;
+
+using fvec = float __attribute__((vector_size(vector_bytes)));
+using uvec = std::uint32_t __attribute__((vector_size(vector_bytes)));
+using hvec = std::uint16_t __attribute__((vector_size(vector_bytes / 2)));
+
+inline fvec madd(fvec a, fvec b, fvec c) { return _mm512_fmadd_ps(a, b, c); }
+inline fvec maximum(fvec a, fvec b) { return _mm512_max_ps(a, b); }
+inline fvec widen_half(hvec h) { return _mm512_cvtph_ps(reinterpret_cast<__m256i>(h)); }
+
+inline float reduce_add(const fvec (&v)[1]) {
+  const __m256 s = _mm512_castps512_ps256(v[0]) + _mm512_extractf32x8_ps(v[0], 1);
+  __m128 t = _mm256_castps256_ps128(s) + _mm256_extractf128_ps(s, 1);
+  t = t + _mm_movehl_ps(t, t);
+  return t[0] + t[1];
+}
+
+#include "gpu/host/kernels.inl"
+
+} // namespace
+
+const kernel_table avx512_kernels = kernels;
+
+} // namespace troupe::gpu::host

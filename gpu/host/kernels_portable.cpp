@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels without fused multiply-add, in 128-bit vectors that every compiler target has.
+#include "gpu/host/kernels.hpp"
+
+namespace troupe::gpu::host {
+namespace {
+
+constexpr int vector_bytes = 16;
+constexpr int path_index = static_cast<int>(simd_path::portable);
+/// Tokens of a register block: 3 tokens × 4 vectors fill 12 of 16 registers.
+constexpr int block_tokens_max = 3;
+constexpr int gemv_groups = 1;
+
+using fvec = float __attribute__((vector_size(vector_bytes)));
+using uvec = std::uint32_t __attribute__((vector_size(vector_bytes)));
+using hvec = std::uint16_t __attribute__((vector_size(vector_bytes / 2)));
+
+inline fvec madd(fvec a, fvec b, fvec c) { return a * b + c; }
+inline fvec widen_half(hvec h);
+inline fvec maximum(fvec a, fvec b) {
+  const auto greater = a > b;
+  return reinterpret_cast<fvec>((reinterpret_cast<uvec>(a) & reinterpret_cast<uvec>(greater)) |
+                                (reinterpret_cast<uvec>(b) & ~reinterpret_cast<uvec>(greater)));
+}
+
+/// Exact f16 → f32: the exponent is moved by a multiplication, which also normalises subnormals.
+inline fvec widen_half(hvec h) {
+  const auto bits = __builtin_convertvector(h, uvec);
+  const uvec magnitude = (bits & 0x7fffu) << 13;
+  const uvec scaled = reinterpret_cast<uvec>(reinterpret_cast<fvec>(magnitude) * 0x1p112f);
+  const auto special = reinterpret_cast<uvec>((bits & 0x7c00u) == 0x7c00u);
+  return reinterpret_cast<fvec>(((bits & 0x8000u) << 16) | scaled | (special & 0x7f800000u));
+}
+
+inline float reduce_add(const fvec (&v)[4]) {
+  fvec s = (v[0] + v[2]) + (v[1] + v[3]);
+  s = s + __builtin_shuffle(s, uvec{2, 3, 0, 1});
+  return s[0] + s[1];
+}
+
+#include "gpu/host/kernels.inl"
+
+} // namespace
+
+const kernel_table portable_kernels = kernels;
+
+} // namespace troupe::gpu::host

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "gpu/errc.hpp"
+
+namespace troupe::gpu::host {
+
+/// One compilation of the kernels. Bits are equal within a path; avx2 and avx512 compute the same
+/// fused operations in the same order, so their bits are equal too.
+enum class simd_path : std::uint8_t {
+  /// No fused multiply-add; runs everywhere.
+  portable,
+  /// AVX2, FMA and F16C.
+  avx2,
+  /// AVX-512 F.
+  avx512,
+};
+
+std::string_view to_string(simd_path);
+
+/// "portable", "avx2" or "avx512"; nothing for another word.
+std::optional<simd_path> simd_path_from_string(std::string_view);
+
+/// The paths that this CPU and operating system run, slowest first; never empty.
+std::vector<simd_path> supported_simd_paths();
+
+/// `forced`, or the fastest supported path if nothing is forced. errc::unsupported, naming the path,
+/// if the CPU cannot run it.
+expected<simd_path, error> choose_simd_path(std::optional<simd_path> forced);
+
+/// How many matrix kernels of a path ran in this process: proves to tests which path computed.
+std::uint64_t kernel_calls(simd_path);
+
+} // namespace troupe::gpu::host

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Speed of the host executor on a model: prompt, and decode at several batch sizes. One JSON object a line.
+//   executor_bench MODEL.gguf [--threads N] [--simd PATH] [--prompt N] [--steps N]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gpu/host/host_executor.hpp"
+
+namespace {
+
+using namespace troupe;
+using clock_type = std::chrono::steady_clock;
+
+constexpr std::uint32_t block_tokens = 16;
+constexpr int repetitions = 5;
+
+struct bench_options {
+  std::string model;
+  std::uint32_t threads = 0;
+  std::optional<gpu::host::simd_path> simd;
+  std::uint32_t prompt = 512;
+  std::uint32_t steps = 32;
+};
+
+double seconds(clock_type::duration d) { return std::chrono::duration<double>(d).count(); }
+
+struct spread {
+  double median = 0;
+  double mad = 0;
+};
+
+double median_of(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+spread spread_of(const std::vector<double>& values) {
+  spread result{median_of(values), 0};
+  std::vector<double> distances;
+  for (double v : values)
+    distances.push_back(std::abs(v - result.median));
+  result.mad = median_of(distances);
+  return result;
+}
+
+/// Submits a step and waits for it.
+class driver {
+public:
+  explicit driver(gpu::executor& executor) : executor_(executor) {
+    executor.on_done([this](gpu::step_result r) { done_.set_value(std::move(r)); });
+  }
+
+  gpu::step_result run(gpu::step s) {
+    s.id.value = ++last_;
+    done_ = {};
+    auto result = done_.get_future();
+    if (executor_.submit(std::move(s)) != gpu::errc::none)
+      std::fprintf(stderr, "the step was refused\n"), std::exit(1);
+    return result.get();
+  }
+
+private:
+  gpu::executor& executor_;
+  std::promise<gpu::step_result> done_;
+  std::uint64_t last_ = 0;
+};
+
+/// Adds a row for sequence `slot`, whose blocks lie one behind another.
+void add_row(gpu::step& s, std::uint32_t slot, std::uint32_t position, std::uint32_t count, std::uint32_t blocks_each) {
+  gpu::row r{.slot = {slot}, .position = position, .tokens_begin = static_cast<std::uint32_t>(s.tokens.size()),
+             .tokens_count = count, .blocks_begin = static_cast<std::uint32_t>(s.blocks.size()),
+             .blocks_count = (position + count + block_tokens - 1) / block_tokens, .want = gpu::row_want::sample};
+  for (std::uint32_t i = 0; i < count; ++i)
+    s.tokens.push_back((position + i * 7 + slot * 31) % 400 + 3);
+  for (std::uint32_t b = 0; b < r.blocks_count; ++b)
+    s.blocks.push_back(slot * blocks_each + b);
+  s.rows.push_back(r);
+}
+
+void print(const gpu::executor& executor, const bench_options& o, std::uint32_t threads, const char* what,
+           std::uint32_t batch, std::uint32_t context, const std::vector<double>& rates) {
+  const auto s = spread_of(rates);
+  std::printf(R"({"bench":"%s","engine":"%s","threads":%u,"batch":%u,"context":%u,"tokens_per_s":%.1f,"mad":%.1f,"runs":%zu})"
+              "\n", what, executor.info().description.c_str(), threads, batch, context, s.median, s.mad, rates.size());
+  std::fflush(stdout);
+  (void)o;
+}
+
+std::optional<bench_options> parse(int argc, char** argv) {
+  bench_options o;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
+    const auto number = [&] { return static_cast<std::uint32_t>(std::strtoul(value, nullptr, 10)); };
+    if (word.starts_with("--") && value == nullptr)
+      return std::nullopt;
+    if (word == "--threads")
+      o.threads = number(), ++i;
+    else if (word == "--prompt")
+      o.prompt = number(), ++i;
+    else if (word == "--steps")
+      o.steps = number(), ++i;
+    else if (word == "--simd")
+      o.simd = gpu::host::simd_path_from_string(value), ++i;
+    else
+      o.model = word;
+  }
+  return o.model.empty() ? std::nullopt : std::optional{o};
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  const auto options = parse(argc, argv);
+  if (!options)
+    return std::fprintf(stderr, "usage: executor_bench MODEL.gguf [--threads N] [--simd PATH] [--prompt N] [--steps N]\n"), 1;
+  auto file = gpu::gguf_file::open(options->model);
+  if (!file)
+    return std::fprintf(stderr, "%s\n", file.error().context.c_str()), 2;
+  const auto load_begin = clock_type::now();
+  auto weights = gpu::host::host_weights::load(*file);
+  if (!weights)
+    return std::fprintf(stderr, "%s\n", weights.error().context.c_str()), 2;
+  std::printf(R"({"bench":"load","seconds":%.3f,"packed_bytes":%llu})" "\n", seconds(clock_type::now() - load_begin),
+              static_cast<unsigned long long>((*weights)->bytes()));
+  auto pool = gpu::host::compute_pool::make(options->threads);
+  constexpr std::uint32_t batch_max = 8;
+  const std::uint32_t tokens_max = std::max(options->prompt, 128u) + options->steps + block_tokens;
+  const std::uint32_t blocks_each = tokens_max / block_tokens + 1;
+  auto made = gpu::host::make_host_executor(*weights, *pool, {.kv_blocks = blocks_each * batch_max, .tokens_max = 8192, .simd = options->simd});
+  if (!made)
+    return std::fprintf(stderr, "%s\n", made.error().context.c_str()), 3;
+  auto& executor = **made;
+  driver drive{executor};
+  sampling_options greedy;
+  greedy.temperature = 0;
+  for (std::uint32_t slot = 0; slot < batch_max; ++slot)
+    executor.open({slot}, greedy, {}, 0);
+
+  std::vector<double> rates;
+  for (int i = 0; i < repetitions; ++i) {
+    gpu::step s;
+    add_row(s, 0, 0, options->prompt, blocks_each);
+    const auto r = drive.run(std::move(s));
+    rates.push_back(options->prompt / seconds(r.computed));
+  }
+  print(executor, *options, (*pool)->threads(), "prompt", 1, options->prompt, rates);
+
+  constexpr std::uint32_t context = 128;
+  for (std::uint32_t slot = 0; slot < batch_max; ++slot) {
+    gpu::step s;
+    add_row(s, slot, 0, context, blocks_each);
+    drive.run(std::move(s));
+  }
+  for (std::uint32_t batch : {1u, 2u, 4u, 8u}) {
+    rates.clear();
+    for (int i = 0; i < repetitions; ++i) {
+      const auto begin = clock_type::now();
+      for (std::uint32_t k = 0; k < options->steps; ++k) {
+        gpu::step s;
+        for (std::uint32_t slot = 0; slot < batch; ++slot)
+          add_row(s, slot, context + k, 1, blocks_each);
+        drive.run(std::move(s));
+      }
+      rates.push_back(batch * options->steps / seconds(clock_type::now() - begin));
+    }
+    print(executor, *options, (*pool)->threads(), "decode", batch, context, rates);
+  }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Logits of the demo model against those of an exact forward pass (tests/goldens/README.md).
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <numeric>
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+
+#include "gpu/host/host_model.hpp"
+#include "tests/support/logit_goldens.hpp"
+
+using namespace troupe;
+using namespace troupe::gpu;
+
+namespace {
+
+const std::filesystem::path model_path{TROUPE_SOURCE_DIR "/models/SmolLM2-135M-Instruct.Q4_1.gguf"};
+const std::filesystem::path goldens_path{TROUPE_SOURCE_DIR "/tests/goldens/logits"};
+
+constexpr std::uint32_t block_tokens = 16;
+
+/// Computes a prompt in one go and compares the logits of its golden positions.
+void compare(host::host_model& model, const test::logit_prompt& prompt, test::logit_comparison& comparison) {
+  std::vector<block_id> table(prompt.tokens.size() / block_tokens + 1);
+  std::iota(table.rbegin(), table.rend(), 0u);
+  std::vector<host::forward_token> tokens;
+  for (auto token : prompt.tokens)
+    tokens.push_back({token, static_cast<std::uint32_t>(tokens.size()), table.data()});
+  std::vector<std::uint32_t> wanted;
+  for (const auto& p : prompt.positions)
+    wanted.push_back(p.position);
+  std::vector<float> logits(wanted.size() * model.logits_stride());
+  model.pool().run([&] { model.forward(tokens, wanted, logits); });
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    comparison.add(prompt.positions[i], std::span{logits}.subspan(i * model.logits_stride(), model.config().vocabulary));
+}
+
+} // namespace
+
+TEST_CASE("logits of the demo model are those of its exact weights") {
+  if (!std::filesystem::exists(model_path)) {
+    MESSAGE("SKIPPED: no " << model_path.string());
+    return;
+  }
+  const auto goldens = test::logit_goldens::load(goldens_path / "smollm2_q4_1.bin");
+  REQUIRE(goldens);
+  const auto judged = nlohmann::json::parse(std::ifstream{goldens_path / "llama_cpp_errors.json"})["f32_kv"];
+  auto file = gguf_file::open(model_path);
+  REQUIRE(file);
+  const auto weights = host::host_weights::load(*file);
+  REQUIRE(weights);
+  const auto pool = host::compute_pool::make();
+  REQUIRE(pool);
+
+  for (auto path : host::supported_simd_paths()) {
+    CAPTURE(host::to_string(path));
+    auto model = host::host_model::make(*weights, **pool, path, 64, block_tokens);
+    REQUIRE(model);
+    test::logit_comparison comparison;
+    for (const auto& prompt : goldens->prompts)
+      compare(**model, prompt, comparison);
+    MESSAGE(host::to_string(path) << ": mean " << comparison.mean_abs() << ", max " << comparison.max_abs()
+                                  << ", other argmax " << comparison.argmax_differences() << " of " << comparison.positions()
+                                  << "; llama.cpp: mean " << judged["compared"]["mean_abs"].get<double>() << ", max "
+                                  << judged["compared"]["max_abs"].get<double>() << ", other argmax "
+                                  << judged["argmax_differences"].get<int>());
+    CHECK(comparison.positions() == 1280);
+    // Every path has f32 activations, so every path keeps the bound that only portable has to.
+    CHECK(comparison.max_abs() <= 0.02);
+    CHECK(comparison.mean_abs() <= judged["compared"]["mean_abs"].get<double>());
+    CHECK(comparison.argmax_differences() <= judged["argmax_differences"].get<std::uint64_t>());
+  }
+}
