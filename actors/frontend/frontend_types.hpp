@@ -82,12 +82,10 @@ bool inspect(Inspector& f, rest_address& x) {
   return f.object(x).fields(f.field("host", x.host), f.field("port", x.port));
 }
 
-/// Registers these types with CAF, after init_messages().
-void init_frontend_messages();
-
 } // namespace troupe
 
-CAF_BEGIN_TYPE_ID_BLOCK(troupe_frontend, caf::id_block::troupe::end)
+// Types that never leave their process get ids of their own, far from the wire block's, which grows.
+CAF_BEGIN_TYPE_ID_BLOCK(troupe_frontend, first_custom_type_id + 1200)
 
   CAF_ADD_TYPE_ID(troupe_frontend, (troupe::open_request))
   CAF_ADD_TYPE_ID(troupe_frontend, (troupe::open_choice))

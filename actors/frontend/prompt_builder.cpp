@@ -2,10 +2,15 @@
 #include "actors/frontend/prompt_builder.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <optional>
 #include <span>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
 
 namespace troupe {
@@ -27,11 +32,42 @@ std::optional<api_error> find_unknown(const served_model& model, std::string_vie
   return std::nullopt;
 }
 
-openai::result<std::vector<token_id>> chat_tokens(const served_model& model, const completion_request& r,
-                                                  const chat_renderer& render) {
-  auto text = render(model, {r.messages, r.template_variables, r.add_generation_prompt});
+std::chrono::local_seconds local_now() {
+  const auto now = std::time(nullptr);
+  std::tm t{};
+  localtime_r(&now, &t);
+  using namespace std::chrono;
+  return local_days{year{t.tm_year + 1900} / (t.tm_mon + 1) / t.tm_mday} + hours{t.tm_hour} + minutes{t.tm_min} + seconds{t.tm_sec};
+}
+
+/// What transformers gives a template, so that those written for it work.
+std::optional<nlohmann::ordered_json> template_context(const served_model& model, const completion_request& r) {
+  auto parse = [](const std::string& text) { return nlohmann::ordered_json::parse(text, nullptr, false); };
+  auto context = r.template_variables.empty() ? nlohmann::ordered_json::object() : parse(r.template_variables);
+  auto messages = parse(r.messages);
+  if (!context.is_object() || messages.is_discarded())
+    return std::nullopt;
+  context["messages"] = std::move(messages);
+  context["add_generation_prompt"] = r.add_generation_prompt;
+  for (auto absent : {"tools", "documents"})
+    if (!context.contains(absent))
+      context[absent] = nullptr;
+  const auto& tokenizer = *model.tokenizer;
+  context["bos_token"] = tokenizer.bos() ? std::string{tokenizer.piece(*tokenizer.bos())} : std::string{};
+  context["eos_token"] = tokenizer.eos() ? std::string{tokenizer.piece(*tokenizer.eos())} : std::string{};
+  return context;
+}
+
+openai::result<std::vector<token_id>> chat_tokens(const served_model& model, const completion_request& r) {
+  if (!model.chat_template)
+    return unexpected{api_error{errc::no_chat_template, "the model has no chat template; use /v1/completions", "messages"}};
+  const auto context = template_context(model, r);
+  if (!context)
+    return refuse("messages", "'messages' or 'chat_template_kwargs' cannot be read");
+  auto text = model.chat_template->render(*context, local_now());
   if (!text)
-    return unexpected{openai::to_api_error(text.error())};
+    return unexpected{api_error{errc::no_chat_template, "the model's chat template refused the messages: " + text.error().message,
+                                "messages"}};
   // The template writes BOS itself where the model wants it.
   return model.tokenizer->encode(*text, {text::parse_special::yes, text::add_special::no});
 }
@@ -73,8 +109,7 @@ std::optional<api_error> find_unknown_tokens(const served_model& model, const co
 
 } // namespace
 
-openai::result<std::vector<prepared_prompt>> prepare_prompts(const served_model& model, const completion_request& r,
-                                                             const chat_renderer& render) {
+openai::result<std::vector<prepared_prompt>> prepare_prompts(const served_model& model, const completion_request& r) {
   if (auto fault = find_unknown_tokens(model, r))
     return unexpected{*fault};
   std::vector<prepared_prompt> out;
@@ -86,7 +121,7 @@ openai::result<std::vector<prepared_prompt>> prepare_prompts(const served_model&
     return {};
   };
   if (r.api == openai::api::chat) {
-    auto tokens = chat_tokens(model, r, render);
+    auto tokens = chat_tokens(model, r);
     if (!tokens)
       return unexpected{tokens.error()};
     if (auto ok = add(std::move(*tokens)); !ok)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
-#include <string>
 #include <vector>
 
 #include "actors/frontend/openai/api_error.hpp"
@@ -11,17 +9,6 @@
 
 namespace troupe {
 
-/// What a chat template is given, as JSON.
-struct chat_input {
-  std::string messages;
-  /// An object, or empty.
-  std::string variables;
-  bool add_generation_prompt = true;
-};
-
-/// The model's template applied. errc::no_chat_template if there is none, or if it refuses.
-using chat_renderer = std::function<expected<std::string, error>(const served_model&, const chat_input&)>;
-
 /// A prompt in tokens, and how many may follow it.
 struct prepared_prompt {
   std::vector<token_id> tokens;
@@ -29,9 +16,8 @@ struct prepared_prompt {
 };
 
 /// Renders, tokenizes, and checks what needs the model: that token ids exist, that prompt and output fit
-/// the context. Takes time in proportion to the prompt: for the text thread.
-openai::result<std::vector<prepared_prompt>> prepare_prompts(const served_model&, const openai::completion_request&,
-                                                             const chat_renderer&);
+/// the context. errc::no_chat_template if the model has none, or if it refuses the messages. Takes time in proportion to the prompt: for the text thread.
+openai::result<std::vector<prepared_prompt>> prepare_prompts(const served_model&, const openai::completion_request&);
 
 /// Tokens that end the generation of this request.
 std::vector<token_id> stop_tokens_of(const served_model&, const openai::completion_request&);

@@ -22,8 +22,6 @@ namespace troupe {
 
 struct rest_api_config {
   std::vector<served_model> models;
-  /// Applies a model's chat template.
-  chat_renderer render_chat;
   openai::request_limits limits;
   /// Answers in work at a time; one more is refused with errc::overloaded.
   std::uint32_t requests_max = 8192;
@@ -62,15 +60,18 @@ public:
   void answer_health(std::uint64_t question, const node_health&);
   /// Refuses what comes from now on.
   void drain();
-  /// Ends everything that is open with the error, and drops what waits for the text thread.
+  /// Ends everything that is open with the error.
   void stop(const error&);
+
+  /// Ends the text thread, which may hold the last reference to this object otherwise. From the owner's
+  /// thread, before the I/O thread ends.
+  void stop_text_thread() { text_.stop(); }
 
 private:
   struct route;
   struct generation;
   static const std::vector<route>& routes();
 
-  void answer_live(std::shared_ptr<http_exchange>);
   void ask_health(std::shared_ptr<http_exchange>);
   void answer_metrics(std::shared_ptr<http_exchange>);
   void answer_version(std::shared_ptr<http_exchange>);
@@ -78,23 +79,19 @@ private:
   void answer_model(std::shared_ptr<http_exchange>, std::string_view name);
   void tokenize(std::shared_ptr<http_exchange>);
   void detokenize(std::shared_ptr<http_exchange>);
-  void chat(std::shared_ptr<http_exchange>);
-  void complete(std::shared_ptr<http_exchange>);
 
   // Generation: rest_generation.cpp
-  void admit(std::shared_ptr<http_exchange>, openai::api);
+  void generate(std::shared_ptr<http_exchange>, openai::api);
   void prepare(generation&);
   void start(generation&);
   std::vector<inference_request> make_choices(generation&);
-  std::shared_ptr<client_stream> make_stream(const generation&, const std::vector<inference_request>&);
   void release();
 
   // Work on text: rest_text.cpp
   using text_job = std::function<http_response(rest_api&, const std::string& body)>;
   void answer_on_text_thread(std::shared_ptr<http_exchange>, text_job);
-  std::shared_ptr<const served_model> find_model(std::string_view name) const;
-  std::shared_ptr<const served_model> model_or_first(std::string_view name) const;
-  openai::api_error unknown_model(std::string_view name) const;
+  /// An empty name means the first model, where a request need not name one.
+  openai::result<std::shared_ptr<const served_model>> find_model(std::string_view name) const;
 
   rest_api_config config_;
   std::shared_ptr<io_lane> lane_;

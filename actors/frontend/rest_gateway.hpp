@@ -28,10 +28,6 @@ using rest_gateway_actor = caf::typed_actor<
   auto (health_question)->caf::result<void>,
   auto (streams_drained)->caf::result<void>>;
 
-/// The name under which the directory is found. It is looked up for every question: after a restart it is
-/// another actor.
-inline constexpr const char* directory_name = "troupe.directory";
-
 struct rest_gateway_config {
   http_server_config http;
   rest_api_config api;
@@ -39,7 +35,6 @@ struct rest_gateway_config {
   std::function<request_session_actor(inference_request, stream_hub_actor)> session_factory;
   /// The directory must answer within this time, or the node is not healthy.
   std::chrono::milliseconds health_time{1'000};
-  std::chrono::milliseconds last_tokens_time{5'000};
 };
 
 /// Owns the HTTP server with its I/O thread, the text thread, and the hub, which ends with it. Ends with
@@ -55,11 +50,11 @@ public:
 
 private:
   expected<void, error> start();
-  std::shared_ptr<rest_api> make_api();
+  rest_api::callbacks api_callbacks();
   void open(open_request&);
   caf::result<void> drain(const drain_request&);
   void ask_health(health_question);
-  void answer_health(std::uint64_t id, node_health);
+  void answer_health(std::uint64_t id, const node_health&);
   void on_drained();
 
   rest_gateway_actor::pointer self_;
@@ -72,6 +67,6 @@ private:
   bool drained_ = false;
 };
 
-using rest_gateway_impl = rest_gateway_actor::stateful_impl<rest_gateway_state>;
+rest_gateway_actor spawn_rest_gateway(caf::actor_system&, rest_gateway_config);
 
 } // namespace troupe

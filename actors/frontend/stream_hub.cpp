@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/frontend/stream_hub.hpp"
 
+#include <algorithm>
+
 #include <caf/actor_system.hpp>
 #include <caf/telemetry/metric_registry.hpp>
 #include <fmt/format.h>
@@ -35,7 +37,7 @@ frontend_hub_actor::behavior_type stream_hub_state::make_behavior() {
     [this](const bind_session& bound) { bind(bound); },
     [this](const close_choices& closed) {
       for (auto request : closed.requests)
-        close(request);
+        conclude(request);
     },
   };
 }
@@ -53,7 +55,7 @@ void stream_hub_state::take(token_batch& batch) {
 
 bool stream_hub_state::take(stream_tokens& in) {
   const auto found = choices_.find(in.request);
-  if (found == choices_.end() || found->second.unwanted) {
+  if (found == choices_.end() || found->second.over) {
     metrics_.unknown->inc();
     return false;
   }
@@ -63,9 +65,8 @@ bool stream_hub_state::take(stream_tokens& in) {
     const auto request = in.request;
     const error gap{errc::internal, fmt::format("tokens {} to {} of request {} are missing", emitted.size(),
                                                 in.first_index - 1, request.value)};
-    if (found->second.session)
-      self_->send(found->second.session, cancel_request{request});
-    fail(request, gap);
+    config_.lane->post([fail = config_.fail, request, gap] { fail(request, gap); });
+    conclude(request);
     return false;
   }
   const std::size_t known = std::min(emitted.size() - in.first_index, in.tokens.size());
@@ -79,25 +80,28 @@ bool stream_hub_state::take(stream_tokens& in) {
   for (const auto& token : in.tokens)
     emitted.push_back(token.token);
   if (ends)
-    choices_.erase(found);
+    conclude(in.request);
   return true;
 }
 
 void stream_hub_state::fail(request_id request, const error& e) {
-  if (choices_.erase(request) > 0)
-    config_.lane->post([fail = config_.fail, request, e] { fail(request, e); });
+  const auto found = choices_.find(request);
+  if (found == choices_.end() || found->second.over)
+    return;
+  choices_.erase(found);
+  config_.lane->post([fail = config_.fail, request, e] { fail(request, e); });
 }
 
 stream_progress stream_hub_state::progress(request_id request) const {
   const auto found = choices_.find(request);
-  if (found == choices_.end() || found->second.unwanted)
+  if (found == choices_.end() || found->second.over)
     return {request, {}, true};
   return {request, found->second.emitted, false};
 }
 
 void stream_hub_state::bind(const bind_session& bound) {
   const auto found = choices_.find(bound.request);
-  if (found == choices_.end() || found->second.unwanted) {
+  if (found == choices_.end() || found->second.over) {
     if (found != choices_.end())
       choices_.erase(found);
     self_->send(bound.session, cancel_request{bound.request});
@@ -108,12 +112,13 @@ void stream_hub_state::bind(const bind_session& bound) {
   self_->monitor(bound.session);
 }
 
-void stream_hub_state::close(request_id request) {
+/// Nothing more is wanted or will come.
+void stream_hub_state::conclude(request_id request) {
   const auto found = choices_.find(request);
   if (found == choices_.end())
     return;
   if (!found->second.session) {
-    found->second.unwanted = true;
+    found->second.over = true;
     return;
   }
   self_->send(found->second.session, cancel_request{request});
@@ -128,14 +133,9 @@ void stream_hub_state::on_session_down(const caf::down_msg& down) {
   sessions_.erase(found);
   if (!choices_.contains(request))
     return;
-  if (down.reason) {
-    const auto why = from_caf_error(down.reason);
-    return fail(request, {why.code, "the request's session ended: " + why.context});
-  }
-  // It ended well, so the last tokens are on their way from the worker.
-  self_->run_delayed(config_.last_tokens_time, [this, request] {
-    fail(request, {errc::worker_lost, "the last tokens did not arrive"});
-  });
+  // A session that gives up says so before it ends, and one that has nothing left to do was told so.
+  const auto why = from_caf_error(down.reason);
+  fail(request, {why.code == errc::none ? errc::internal : why.code, "the request's session ended: " + why.context});
 }
 
 } // namespace troupe

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <unordered_map>
@@ -27,8 +26,6 @@ struct stream_hub_config {
   /// Called on that thread.
   std::function<void(const std::vector<stream_tokens>&)> deliver;
   std::function<void(request_id, const error&)> fail;
-  /// How long the last tokens of a session that ended well may take to arrive.
-  std::chrono::milliseconds last_tokens_time{5'000};
 };
 
 struct stream_hub_metrics {
@@ -41,8 +38,9 @@ struct stream_hub_metrics {
 /// replays. Workers send it batches, the gateway opens choices, the I/O thread closes them, sessions fail
 /// them. Ends when the gateway does.
 ///
-///   open_choice → bind_session → tokens … → end of generation
-///                            ↘ generation_failed | session died | close_choices
+///   open_choice → bind_session → tokens … → last token: the session is told to end
+///                              ↘ close_choices: the session is told to end
+///                              ↘ generation_failed, or the session died: the stream is failed
 ///
 /// Holds one entry per open choice, so the gateway's admission bounds it.
 class stream_hub_state {
@@ -56,8 +54,8 @@ private:
   struct choice {
     std::vector<token_id> emitted;
     request_session_actor session;
-    /// Closed before its session was known.
-    bool unwanted = false;
+    /// Over before its session was known, which is told once it is.
+    bool over = false;
   };
 
   void take(token_batch& batch);
@@ -66,7 +64,7 @@ private:
   void fail(request_id, const error&);
   stream_progress progress(request_id) const;
   void bind(const bind_session&);
-  void close(request_id);
+  void conclude(request_id);
   void on_session_down(const caf::down_msg&);
 
   frontend_hub_actor::pointer self_;

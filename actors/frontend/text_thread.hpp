@@ -17,10 +17,13 @@ public:
   explicit text_thread(std::size_t queue_max);
   text_thread(const text_thread&) = delete;
   text_thread& operator=(const text_thread&) = delete;
-  /// Finishes the job in work and drops the others.
+  /// Stops.
   ~text_thread();
 
-  /// False: the queue is full. From any thread.
+  /// Finishes the job in work, drops the others, takes no more. Not from the thread itself.
+  void stop();
+
+  /// False: the queue is full, or the thread was stopped. From any thread.
   [[nodiscard]] bool try_post(std::function<void()> job);
 
 private:

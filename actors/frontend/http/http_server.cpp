@@ -202,6 +202,10 @@ void http_server::stop() {
     return;
   content_->lane->post([c = content_.get()] { c->close_all(); });
   content_->thread.join();
+  // What was posted meanwhile runs here, so that nothing stays behind that keeps its own lane alive.
+  content_->lane->context.restart();
+  content_->lane->context.poll();
+  content_->calls = {};
 }
 
 } // namespace troupe
