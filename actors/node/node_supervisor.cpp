@@ -9,6 +9,7 @@
 #include <caf/send.hpp>
 
 #include "actors/log/log.hpp"
+#include "messages/caf_error.hpp"
 
 namespace troupe {
 
@@ -76,7 +77,7 @@ void node_supervisor_state::child_down(const caf::down_msg& down) {
     auto why = c.spec.name + " failed, the " + std::to_string(failures_.size()) + "th failure within the restart window: " + reason;
     log_error("supervisor", "giving up", {{"why", why}});
     if (config_.give_up)
-      config_.give_up(why);
+      config_.give_up({from_caf_error(down.reason).code, why});
     self_->quit(caf::exit_reason::user_shutdown);
     return;
   }

@@ -35,8 +35,8 @@ struct node_supervisor_config {
   /// Wait before a restart; doubles with each further failure of the same child within the window.
   std::chrono::milliseconds backoff_first{100};
   std::chrono::milliseconds backoff_max{5'000};
-  /// Called once, when failures exceeded restarts_max: the node must exit with code 5.
-  std::function<void(const std::string& why)> give_up;
+  /// Called once, when failures exceeded restarts_max, with the code of the last: the node must end.
+  std::function<void(const error& why)> give_up;
 };
 
 using node_supervisor_actor = caf::typed_actor<

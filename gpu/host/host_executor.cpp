@@ -5,19 +5,36 @@
 
 #include <cassert>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <new>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "gpu/host/host_model.hpp"
-#include "gpu/host/step_queue.hpp"
+#include "gpu/recent_tokens.hpp"
 #include "gpu/sampling/sampler.hpp"
 #include "gpu/step_check.hpp"
 
 namespace troupe::gpu::host {
 
 namespace {
+
+/// A sequence that an executor knows.
+struct open_slot {
+  sampling_options options;
+  token_counts counts;
+};
+
+/// Sets (or, without a state, clears) a slot in the order of the queue.
+struct slot_change {
+  slot_id slot;
+  std::optional<open_slot> state;
+};
+
+/// What the caller asked for, in order.
+using queued_work = std::variant<slot_change, step>;
 
 /// What the executor and its jobs in the pool share. Jobs may outlive the executor by a moment.
 ///
@@ -223,7 +240,11 @@ public:
   }
 
   region_view kv_memory(std::size_t group) override {
-    return group == 0 ? runner_->model().kv_memory() : region_view{};
+    if (group != 0)
+      return {};
+    auto view = runner_->model().kv_memory();
+    view.keep_alive = runner_;
+    return view;
   }
 
 private:

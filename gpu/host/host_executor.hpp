@@ -27,6 +27,9 @@ struct host_executor_options {
   std::optional<simd_path> simd;
 };
 
+/// Bytes of one KV block: what a KV memory limit is divided by.
+std::uint64_t kv_block_bytes(const host_weights&, std::uint32_t block_tokens);
+
 /// An executor of Llama models on the CPU. Executors that share a pool take turns, step by step.
 /// errc::unsupported for a path that the CPU does not run, errc::invalid_step for a bound of zero,
 /// errc::resource for memory. on_done is called from the pool's dispatcher thread, and by the destructor.

@@ -9,6 +9,7 @@
 #include <limits>
 #include <string>
 
+#include "gpu/host/host_executor.hpp"
 #include "gpu/host/packed_matrix.hpp"
 
 namespace troupe::gpu::host {
@@ -51,6 +52,10 @@ cache_group make_group(const llama_config& config, std::uint32_t blocks, std::ui
 }
 
 } // namespace
+
+std::uint64_t kv_block_bytes(const host_weights& weights, std::uint32_t block_tokens) {
+  return make_group(weights.config(), 1, block_tokens).block_bytes;
+}
 
 expected<std::unique_ptr<host_model>, error> host_model::make(std::shared_ptr<const host_weights> weights,
                                                               compute_pool& pool, simd_path path,

@@ -54,7 +54,7 @@ TEST_CASE("stories260K writes its published text on every path of this CPU") {
   const auto pool = host::compute_pool::make(2);
   REQUIRE(pool);
   auto expected_text = read_file(models / "stories260K_expected_greedy200.txt");
-  REQUIRE(expected_text.size() > 500);
+  REQUIRE(expected_text.size() > 400);
 
   for (auto path : host::supported_simd_paths()) {
     CAPTURE(host::to_string(path));
@@ -63,7 +63,7 @@ TEST_CASE("stories260K writes its published text on every path of this CPU") {
     REQUIRE(executor);
     test::executor_driver driver{**executor};
     auto sequence = driver.start({1}, test::greedy());
-    driver.generate(sequence, 199, 1);
+    driver.generate(sequence, 200, 1);
     const auto text = text_of(sequence.output(), *pieces);
     // The published text starts without the first piece's space.
     CHECK(text.substr(1) == expected_text);

@@ -1,32 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <deque>
-#include <functional>
 #include <optional>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "gpu/executor.hpp"
-#include "gpu/sampling/token_counts.hpp"
 
-namespace troupe::gpu::host {
-
-/// A sequence that an executor knows.
-struct open_slot {
-  sampling_options options;
-  token_counts counts;
-};
-
-/// Sets (or, without a state, clears) a slot in the order of the queue.
-struct slot_change {
-  slot_id slot;
-  std::optional<open_slot> state;
-};
-
-/// What the caller asked for, in order.
-using queued_work = std::variant<slot_change, step>;
+namespace troupe::gpu {
 
 /// The tokens that the rows of the last steps drew, for rows that name one of them as input.
 class recent_tokens {
@@ -53,4 +36,4 @@ private:
   std::deque<std::pair<step_id, std::vector<std::optional<token_id>>>> steps_;
 };
 
-} // namespace troupe::gpu::host
+} // namespace troupe::gpu

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/node/run_node.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include "actors/frontend/rest_gateway.hpp"
+#include "actors/log/log.hpp"
+#include "actors/model/load_model.hpp"
+#include "actors/node/actor_types.hpp"
+#include "actors/node/executors.hpp"
+#include "actors/node/frontend_child.hpp"
+#include "actors/node/local_services.hpp"
+#include "actors/node/node_children.hpp"
+#include "transport/memory/memory_backend.hpp"
+
+namespace troupe {
+
+namespace {
+
+// The exit codes of apps/troupe/exit_code.hpp that a node ends with by itself.
+constexpr int exit_resource = 3;
+constexpr int exit_internal = 5;
+constexpr int exit_device = 6;
+
+/// How long the actors of a node may take to find each other.
+constexpr std::chrono::seconds start_time_max{30};
+
+class system_config : public caf::actor_system_config {
+public:
+  system_config() {
+    set("caf.scheduler.policy", "sharing");
+    set("caf.scheduler.max-threads", 2);
+    set("caf.logger.console.verbosity", "quiet");
+    set("caf.logger.file.verbosity", "quiet");
+  }
+};
+
+/// Why the node gave up, told from the supervisor to the main thread.
+class end_notice {
+public:
+  end_notice() : fd_(::eventfd(0, EFD_CLOEXEC)) {}
+  end_notice(const end_notice&) = delete;
+  end_notice& operator=(const end_notice&) = delete;
+  ~end_notice() { ::close(fd_); }
+
+  void give_up(int code) {
+    code_ = code;
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
+  }
+  /// 0 while the node runs.
+  int code() const { return code_; }
+  int fd() const { return fd_; }
+
+private:
+  int fd_;
+  std::atomic<int> code_ = 0;
+};
+
+/// Loads the model, with a line per tenth of it.
+expected<loaded_model, error> load_with_progress(const node_config& config) {
+  auto mock = config.executor.kind == executor_kind::mock;
+  std::uint64_t tenth = 0;
+  auto progress = [&](gpu::host::load_progress p) {
+    auto now = p.bytes_total == 0 ? 10 : p.bytes_done * 10 / p.bytes_total;
+    if (now > tenth)
+      log_info("model", "loading", {{"percent", std::to_string(now * 10)}, {"bytes", std::to_string(p.bytes_done)}});
+    tenth = now;
+  };
+  auto model = load_model(config.model.path, config.model.name, mock ? load_weights::no : load_weights::yes, progress);
+  if (model)
+    model->served.mock = mock;
+  return model;
+}
+
+node_supervisor_config supervisor_of(const supervisor_section& section, std::vector<child_spec> children,
+                                     end_notice& notice) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  node_supervisor_config result;
+  result.children = std::move(children);
+  result.restarts_max = section.restarts_max;
+  result.restart_window = duration_cast<milliseconds>(section.restart_window);
+  result.backoff_first = duration_cast<milliseconds>(section.backoff_first);
+  result.backoff_max = duration_cast<milliseconds>(section.backoff_max);
+  result.give_up = [&notice](const error& why) {
+    notice.give_up(why.code == errc::device_failed ? exit_device : exit_internal);
+  };
+  return result;
+}
+
+/// Waits until every needed role is registered; false if the node gave up or took too long.
+bool wait_until_healthy(caf::actor_system& system, const end_notice& notice) {
+  caf::scoped_actor self{system};
+  auto until = std::chrono::steady_clock::now() + start_time_max;
+  while (notice.code() == 0 && std::chrono::steady_clock::now() < until) {
+    auto healthy = false;
+    if (auto directory = local_services::find<directory_actor>(system, local_services::directory))
+      self->request(directory, std::chrono::seconds{1}, find_health{})
+        .receive([&](const node_health& health) { healthy = health.healthy(); }, [](const caf::error&) {});
+    if (healthy)
+      return true;
+    self->receive(caf::after(std::chrono::milliseconds{5}) >> [] {});
+  }
+  return false;
+}
+
+void drain(caf::actor_system& system, const node_supervisor_actor& supervisor, std::chrono::nanoseconds limit) {
+  caf::scoped_actor self{system};
+  log_info("node", "draining");
+  self->request(supervisor, limit + std::chrono::seconds{5}, drain_request{limit}).receive([] {}, [](const caf::error&) {});
+}
+
+} // namespace
+
+int run_node(const node_config& config, const node_ready_callback& ready) {
+  init_actor_types();
+  auto model = load_with_progress(config);
+  if (!model) {
+    log_error("model", "not loaded", {{"why", model.error().context}});
+    return exit_resource;
+  }
+  auto maker = make_executor_maker(config, model->weights);
+  if (!maker) {
+    log_error("executor", "not made", {{"why", maker.error().context}});
+    return exit_resource;
+  }
+
+  // Before the system, whose actors refer to it.
+  end_notice notice;
+  system_config cfg;
+  caf::actor_system system{cfg};
+
+  auto fabric = std::make_shared<transport::memory_fabric>();
+  node_parts parts;
+  parts.model = model->served.name;
+  parts.make_executor = *maker;
+  parts.make_backend = [fabric]() -> expected<std::unique_ptr<transport::backend>, transport::error> {
+    auto backend = transport::memory_backend::make(fabric);
+    if (!backend)
+      return unexpected{backend.error()};
+    return std::unique_ptr<transport::backend>{std::move(*backend)};
+  };
+  auto children = make_node_children(system, config, std::move(parts));
+  std::optional<error> bind_error;
+  std::string url;
+  if (config.http) {
+    auto gateway = make_frontend_child(system, config, model->served);
+    if (!gateway) {
+      log_error("http", "cannot listen", {{"why", gateway.error().context}});
+      return exit_resource;
+    }
+    url = gateway->url;
+    children.push_back(std::move(gateway->spec));
+  }
+  auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
+
+  if (!wait_until_healthy(system, notice)) {
+    auto code = notice.code();
+    if (code == 0)
+      log_error("node", "not ready in time", {{"seconds", std::to_string(start_time_max.count())}});
+    caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
+    return code == 0 ? exit_internal : code;
+  }
+  auto result = ready({url, model->served.name, notice.fd()});
+  if (notice.code() != 0)
+    result = notice.code();
+  else
+    drain(system, supervisor, config.supervisor.drain_timeout);
+  caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
+  return result;
+}
+
+} // namespace troupe

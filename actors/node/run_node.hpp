@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "actors/config/node_config.hpp"
+
+namespace troupe {
+
+/// A node that has started all of its roles.
+struct running_node {
+  /// "http://127.0.0.1:8000", with the port that it really has; empty if it runs no gateway.
+  std::string url;
+  std::string model_name;
+  /// Becomes readable when the node has given up (an actor failed too often, the device is lost).
+  int ended_fd = -1;
+};
+
+/// Called on run_node's thread once the node is ready. The node runs until it returns: it waits for
+/// signals, or talks to the user. Returns an exit code, see apps/troupe/exit_code.hpp.
+using node_ready_callback = std::function<int(const running_node&)>;
+
+/// Starts a node, calls `ready`, then drains (up to supervisor.drain-timeout) and ends it. Returns what
+/// `ready` returned; or the exit code of what failed: 3 if a file, port or memory could not be had, 5 if the
+/// supervisor gave up, 6 if the device was lost. Then `ready` may not have been called, and the reason is
+/// logged. Installs no signal handlers: they are the callback's.
+int run_node(const node_config&, const node_ready_callback& ready);
+
+} // namespace troupe

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gpu/mock/mock_kv.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "gpu/sampling/generator.hpp"
+
+namespace troupe::gpu::mock {
+
+namespace {
+
+using stamp = std::array<std::uint64_t, 2>;
+
+stamp make_stamp(std::uint64_t prefix, std::uint32_t layer, std::uint32_t part) {
+  return {prefix, mix64(prefix ^ mix64(layer * 2 + part))};
+}
+
+/// Calls f(offset, stamp) for each layer and part of a position.
+template <class Function>
+void for_each_stamp(const cache_group& group, std::span<const block_id> table, std::uint32_t position,
+                    std::uint64_t prefix, Function f) {
+  const auto block = table[position / group.block_tokens] * group.block_bytes;
+  const auto token = position % group.block_tokens * static_cast<std::uint64_t>(group.stride[3]);
+  for (std::uint32_t layer = 0; layer < group.layers; ++layer)
+    for (std::uint32_t part = 0; part < 2; ++part)
+      f(block + layer * static_cast<std::uint64_t>(group.stride[0]) + part * static_cast<std::uint64_t>(group.stride[1]) + token,
+        make_stamp(prefix, layer, part));
+}
+
+} // namespace
+
+std::uint64_t extend(std::uint64_t prefix, token_id token) { return mix64(prefix ^ (std::uint64_t{token} << 1 | 1)); }
+
+mock_kv::mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block_tokens) {
+  group_.layers = layers;
+  group_.block_tokens = block_tokens;
+  group_.blocks = blocks;
+  group_.stride[4] = sizeof(float);
+  group_.stride[3] = sizeof(stamp);
+  group_.stride[2] = group_.stride[3] * block_tokens; // one kv head
+  group_.stride[1] = group_.stride[2];
+  group_.stride[0] = group_.stride[1] * 2;
+  group_.block_bytes = static_cast<std::uint64_t>(group_.stride[0]) * layers;
+  bytes_.resize(group_.block_bytes * blocks);
+}
+
+void mock_kv::write(std::span<const block_id> table, std::uint32_t position, std::uint64_t prefix) {
+  for_each_stamp(group_, table, position, prefix, [&](std::uint64_t offset, const stamp& s) {
+    std::memcpy(bytes_.data() + offset, s.data(), sizeof s);
+  });
+}
+
+bool mock_kv::holds(std::span<const block_id> table, std::uint32_t position, std::uint64_t prefix) const {
+  bool equal = true;
+  for_each_stamp(group_, table, position, prefix, [&](std::uint64_t offset, const stamp& s) {
+    equal = equal && std::memcmp(bytes_.data() + offset, s.data(), sizeof s) == 0;
+  });
+  return equal;
+}
+
+} // namespace troupe::gpu::mock

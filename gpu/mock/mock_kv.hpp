@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "gpu/executor.hpp"
+
+namespace troupe::gpu::mock {
+
+/// Hash of a sequence's tokens up to and including one more.
+std::uint64_t extend(std::uint64_t prefix, token_id token);
+
+/// KV memory whose content can be checked. Per layer, key or value, and position one stamp of 16 bytes: the
+/// prefix hash, and a hash of it with layer and part.
+class mock_kv {
+public:
+  mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block_tokens);
+
+  const cache_group& group() const { return group_; }
+  region_view memory() { return {bytes_.data(), bytes_.size(), memory_kind::host}; }
+
+  void write(std::span<const block_id> table, std::uint32_t position, std::uint64_t prefix);
+  bool holds(std::span<const block_id> table, std::uint32_t position, std::uint64_t prefix) const;
+
+private:
+  cache_group group_;
+  std::vector<std::byte> bytes_;
+};
+
+} // namespace troupe::gpu::mock
