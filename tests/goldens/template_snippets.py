@@ -50,7 +50,7 @@ OPERATORS = [
     "{{ 'b' in 'abc' }} {{ 'x' in 'abc' }} {{ '' in '' }} {{ 2 in [1, 2] }} {{ 2.0 in [1, 2] }} {{ 'b' in d }} {{ 'z' in d }} {{ 'z' not in d }} {{ not 'z' in d }} {{ 1 in (1, 2) }} {{ 3 in range(5) }} {{ 'a' in missing }} {{ 'Be' in messages[0].content }}",
     "{{ 1 in 'abc' }}", "{{ 1 in 5 }}", "{{ none in 'abc' }}", "{{ [1] in {} }}", "{{ missing in [1] }} {{ missing in 'a' }}",
     "{{ 1 and 2 }} {{ 0 and 2 }} {{ 0 or 'x' }} {{ '' or [] or {} }} {{ none or 0 }} {{ not 0 }} {{ not 'a' }} {{ not not 1 }} {{ 1 and 0 or 3 }} {{ not 1 == 2 }} {{ missing or 'd' }} {{ missing and 1 }}|",
-    "{{ 'a' if yes }} {{ 'a' if no }}| {{ 'a' if no else 'b' }} {{ 'a' if no else 'b' if no else 'c' }} {{ ('x' if yes else 'y') ~ 'z' }} {{ 1 if 2 if no else 3 else 4 }}", "{{ ('a' if no).x }}",
+    "{{ 'a' if yes }} {{ 'a' if no }}| {{ 'a' if no else 'b' }} {{ 'a' if no else 'b' if no else 'c' }} {{ ('x' if yes else 'y') ~ 'z' }}", "{{ 1 if 2 if no else 3 else 4 }}", "{{ ('a' if no).x }}",
     "{% if [] %}a{% elif {} %}b{% elif '' %}c{% elif 0 %}d{% elif 0.0 %}e{% elif none %}f{% elif missing %}g{% elif () %}h{% elif range(0) %}i{% else %}none of them{% endif %}",
     "{{ nums[0] }} {{ nums[-1] }} {{ nums[99] }}| {{ nums[1:3] }} {{ nums[:2] }} {{ nums[-2:] }} {{ nums[::-1] }} {{ nums[::2] }} {{ nums[5:1:-2] }} {{ nums[:-1] }} {{ nums[10:] }} {{ nums[:] }} {{ nums[none:2] }} {{ nums[-100:2] }}",
     "{{ 'hello'[1] }} {{ 'hello'[-1] }} {{ 'hello'[9] }}| {{ 'hello'[1:3] }} {{ 'hello'[::-1] }} {{ 'hello'[:-1] }} {{ 'héé世'[1:] }} {{ 'héé世'[-1] }} {{ 'héé世'[::-2] }} {{ (1,2,3)[1:] }} {{ range(10)[2:5] }} {{ range(10)[3] }} {{ range(10)[::-3] }}",
