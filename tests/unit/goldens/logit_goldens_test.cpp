@@ -82,7 +82,8 @@ TEST_CASE("damaged logit goldens are refused") {
   auto bytes = whole;
   SUBCASE("another magic") { bytes[0] ^= std::byte{1}; }
   SUBCASE("more prompts than there are") { put(bytes, 16, std::uint32_t{21}); }
-  SUBCASE("a vocabulary smaller than the ids") { put(bytes, 20, std::uint32_t{64}); }
+  SUBCASE("a vocabulary smaller than a prompt's token") { put(bytes, 20, std::uint32_t{64}); }
+  SUBCASE("a vocabulary smaller than a largest id") { put(bytes, 20, std::uint32_t{49'000}); }
   SUBCASE("no vocabulary") { put(bytes, 20, std::uint32_t{0}); }
   SUBCASE("a count of largest logits that overflows") { put(bytes, 24, std::uint32_t{0xFFFFFFFF}); }
   SUBCASE("a prompt longer than the file") { put(bytes, 32, std::uint32_t{0x7FFFFFFF}); }
