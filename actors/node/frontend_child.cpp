@@ -50,7 +50,7 @@ child_spec make_frontend_child(caf::actor_system& system, const node_config& con
   spec.name = local_services::rest_gateway;
   spec.drain = child_spec::drain_rank::gateway;
   spec.start = [&system, gateway] {
-    return caf::actor_cast<caf::strong_actor_ptr>(system.spawn<rest_gateway_impl>(gateway));
+    return caf::actor_cast<caf::strong_actor_ptr>(spawn_rest_gateway(system, gateway));
   };
   return spec;
 }
