@@ -9,14 +9,23 @@ endfunction()
 
 # troupe_add_test(NAME SOURCES… LINK deps… LABELS labels… [TIMEOUT s]): one doctest executable and
 # one ctest entry. Labels: unit | scenario | integration; asan (runs there too); concurrent (TSan); long.
+# The targets tests_asan and tests_concurrent build what the sanitizer presets run, and nothing else.
 function(troupe_add_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
-  add_executable(${name} ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tests/support/doctest_main.cpp")
-  target_link_libraries(${name} PRIVATE ${arg_LINK} doctest::doctest)
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LINK} troupe_doctest_main)
   target_compile_definitions(${name} PRIVATE
     TROUPE_SHARED_DATA="${TROUPE_SHARED_DATA}" TROUPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     TROUPE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name})
+  foreach(label asan concurrent)
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    if(label IN_LIST arg_LABELS)
+      add_dependencies(tests_${label} ${name})
+    endif()
+  endforeach()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()

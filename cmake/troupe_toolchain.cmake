@@ -33,6 +33,7 @@ if(TROUPE_WARNINGS_AS_ERRORS)
   add_compile_options(-Werror)
 endif()
 if(TROUPE_SANITIZE)
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1 -g1") # compiled for checks, not for speed
   add_compile_options(-fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TROUPE_SANITIZE})
 endif()

@@ -23,7 +23,8 @@ std::string shell_word(std::string_view text) {
 }
 
 std::string curl_line(const running_node& node) {
-  const nlohmann::json body{{"model", node.model_name}, {"messages", {{{"role", "user"}, {"content", "What is the capital of France?"}}}}};
+  const nlohmann::json body{{"model", node.model_name}, {"messages", {{{"role", "user"}, {"content", "What is the capital of France?"}}}},
+                            {"temperature", 0}, {"max_tokens", 64}};
   return "curl " + node.url + "/v1/chat/completions -H 'Content-Type: application/json' -d " +
          shell_word(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }

@@ -21,10 +21,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONFIG = """
 troupe {{
-  model {{ path = "{model}" name = "demo" }}
-  http {{ listen = "127.0.0.1:0" }}
-  prefill-worker {{ count = 1 chunk-tokens = 64 }}
-  decode-worker {{ count = 1 running-max = 8 queued-max = 4 }}
+  model {{
+    path = "{model}"
+    name = "demo"
+  }}
+  http {{
+    listen = "127.0.0.1:0"
+  }}
+  prefill-worker {{
+    chunk-tokens = 64
+  }}
+  decode-worker {{
+    running-max = 8
+    queued-max = 4
+  }}
 }}
 """
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
