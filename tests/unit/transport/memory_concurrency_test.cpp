@@ -253,21 +253,64 @@ TEST_CASE("closing completes everything, and what has ended can still be polled"
   CHECK(there.bytes->import(here.bytes->self(), "memory:1:1:2").error().code == errc::peer_gone);
 }
 
-TEST_CASE("a target that ends while it is written to ends the writes, and its memory is left alone") {
-  constexpr std::uint32_t blocks = 64;
+TEST_CASE("closing ends a fence that waits behind a busy peer") {
+  constexpr std::size_t size = 64 << 20;
   auto fabric = std::make_shared<memory_fabric>();
-  endpoint here{fabric, blocks * block_bytes};
-  for (int round = 0; round < 20; ++round) {
-    std::size_t posted = 0;
-    {
-      endpoint there{fabric, blocks * block_bytes};
-      auto target = there.open_to(here);
-      for (std::uint32_t b = 0; b < blocks; ++b)
-        posted += write_block(here, target, b).has_value();
-    } // back end first, then memory: a late copy would be seen by a sanitizer
-    auto all = await_news(*here.bytes, posted, 0);
-    REQUIRE(all.completions.size() == posted);
-    for (auto& c : all.completions)
-      CHECK((c.result == errc::none || c.result == errc::peer_gone));
+  endpoint here{fabric, 64};
+  endpoint busy{fabric, size};
+  auto itself = busy.open_to(busy);
+  run whole{0, size};
+  for (int i = 0; i < 4; ++i)
+    REQUIRE(busy.bytes->write(busy.region, std::span{&whole, 1}, itself, std::span{&whole, 1}, {}, soon()));
+  auto fence = *here.bytes->fence(busy.bytes->self());
+  here.bytes->close();
+  std::array<completion, 2> ended;
+  REQUIRE(here.bytes->poll(ended, {}).completions == 1);
+  CHECK(ended[0].what == fence);
+  CHECK((ended[0].result == errc::closed || ended[0].result == errc::none));
+}
+
+namespace {
+
+enum class ending { remove_region, end_of_target };
+
+// Ends the target in the middle of a long copy into it, then says whether its memory was left alone and
+// how the writes ended.
+void end_while_copying(ending how, errc expected_result) {
+  constexpr std::size_t size = 32 << 20;
+  constexpr std::size_t writes = 6;
+  auto fabric = std::make_shared<memory_fabric>();
+  endpoint here{fabric, size};
+  endpoint there{fabric, size};
+  auto target = there.open_to(here);
+  run whole{0, size};
+  for (std::size_t i = 0; i < writes; ++i)
+    REQUIRE(here.bytes->write(here.region, std::span{&whole, 1}, target, std::span{&whole, 1}, {}, soon()));
+  auto ended = await_news(*here.bytes, 1, 0).completions; // so the second, of milliseconds, has begun
+  if (how == ending::remove_region)
+    there.bytes->remove_region(there.region);
+  else
+    there.bytes.reset();
+  // A copy that still ran would reach the last byte after this.
+  there.memory.back() = std::byte{0xee};
+  auto rest = await_news(*here.bytes, writes - ended.size(), 0).completions;
+  CHECK(there.memory.back() == std::byte{0xee});
+  ended.insert(ended.end(), rest.begin(), rest.end());
+  REQUIRE(ended.size() == writes);
+  for (auto& c : ended) {
+    auto whole_copy = c.result == errc::none && c.bytes == size;
+    CHECK((whole_copy || (c.result == expected_result && c.bytes == 0)));
   }
+}
+
+} // namespace
+
+TEST_CASE("removing a region in the middle of a copy waits for it, and nothing lands later") {
+  for (int round = 0; round < 5; ++round)
+    end_while_copying(ending::remove_region, errc::unknown_region);
+}
+
+TEST_CASE("a target that ends in the middle of a copy waits for it, and nothing lands later") {
+  for (int round = 0; round < 5; ++round)
+    end_while_copying(ending::end_of_target, errc::peer_gone);
 }
