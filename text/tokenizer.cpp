@@ -50,6 +50,11 @@ struct named_id {
   std::optional<token_id> id;
 };
 
+/// Real tokens have at most a few hundred bytes, and all special ones together a few thousand. The caps bound
+/// what a lying file makes encode compare and special_matcher hold.
+constexpr std::size_t token_bytes_max = 65'536;
+constexpr std::size_t special_bytes_max = std::size_t{4} << 20;
+
 token_type type_of(const vocabulary& v, token_id id) { return v.types.empty() ? token_type::normal : v.types[id]; }
 
 /// Control and unknown tokens: not text.
@@ -82,11 +87,23 @@ expected<void, error> check_tokens(const vocabulary& v) {
                                   + std::to_string(v.tokens.size()) + " tokens");
   std::unordered_map<std::string_view, token_id> seen;
   seen.reserve(v.tokens.size());
-  for (token_id id = 0; id < v.tokens.size(); ++id)
+  std::size_t special_bytes = 0;
+  for (token_id id = 0; id < v.tokens.size(); ++id) {
+    if (v.tokens[id].size() > token_bytes_max)
+      return fail(errc::resource, "tokenizer.ggml.tokens: entry " + std::to_string(id) + " has "
+                                    + std::to_string(v.tokens[id].size()) + " bytes, at most "
+                                    + std::to_string(token_bytes_max) + " are allowed");
+    if (is_special_type(type_of(v, id)) || type_of(v, id) == token_type::user_defined)
+      special_bytes += v.tokens[id].size();
     // Some files pad the list with empty tokens; nothing ever encodes to one.
     if (const auto [other, is_new] = seen.emplace(v.tokens[id], id); !is_new && !v.tokens[id].empty())
       return fail(errc::resource, "tokenizer.ggml.tokens: duplicate, '" + v.tokens[id] + "' has ids "
                                     + std::to_string(other->second) + " and " + std::to_string(id));
+  }
+  if (special_bytes > special_bytes_max)
+    return fail(errc::resource, "tokenizer.ggml.token_type: control, unknown and user-defined tokens have "
+                                  + std::to_string(special_bytes) + " bytes, at most "
+                                  + std::to_string(special_bytes_max) + " are allowed");
   return {};
 }
 

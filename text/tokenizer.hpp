@@ -48,6 +48,8 @@ public:
 
   /// User-defined tokens are found in every text, control tokens only with parse_special::yes: the leftmost
   /// first, of several at one place the longest. Bytes that are not UTF-8 are encoded as they are.
+  /// Time is O(n log n) in the length of the text (of its longest word, with byte-level BPE), memory in
+  /// the order of 100 bytes per byte of text at worst.
   /// REQUIRES: text.size() <= text_bytes_max
   std::vector<token_id> encode(std::string_view text, encode_options) const;
   std::vector<token_id> encode(std::string_view text) const { return encode(text, encode_options{}); }

@@ -93,7 +93,6 @@ void describe(field_visitor& f, limits_section& x) {
   f.bytes(x.body_bytes, {"body-bytes", "Body of a request."}, {kib(1), gib(1)});
   f.count(x.json_depth, {"json-depth", "Nesting of a request's JSON."}, {4, 1'000});
   f.count(x.n_max, {"n-max", "Choices of one request (n)."}, {1, 128});
-  f.count(x.logprobs_max, {"logprobs-max", "Alternatives per token with log-probabilities (top_logprobs)."}, {0, 1'000});
   f.count(x.stop_count, {"stop-count", "Stop strings of one request."}, {0, 1'000});
   f.bytes(x.stop_bytes, {"stop-bytes", "Length of a stop string."}, {1, kib(64)});
   f.count(x.connections, {"connections", "Open connections; more are closed at once."}, {1, 100'000});

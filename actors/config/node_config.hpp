@@ -84,13 +84,12 @@ struct limits_section {
   std::uint64_t body_bytes = mib(8);
   std::uint32_t json_depth = 64;
   std::uint32_t n_max = 8;
-  std::uint32_t logprobs_max = 20;
   std::uint32_t stop_count = 16;
   std::uint64_t stop_bytes = 256;
   std::uint32_t connections = 2'048;
   config_time request_timeout = std::chrono::seconds{600};
   config_time queue_timeout = std::chrono::seconds{30};
-  std::uint32_t retries_max = 2;
+  std::uint32_t retries_max = 7;
 
   friend bool operator==(const limits_section&, const limits_section&) = default;
 };

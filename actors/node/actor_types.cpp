@@ -6,6 +6,7 @@
 
 #include <caf/init_global_meta_objects.hpp>
 
+#include "actors/frontend/frontend_types.hpp"
 #include "actors/transport/transport_endpoint.hpp"
 #include "actors/worker/device_interface.hpp"
 #include "messages/init_messages.hpp"
@@ -16,7 +17,9 @@ void init_actor_types() {
   static std::once_flag once;
   std::call_once(once, [] {
     init_messages();
-    caf::init_global_meta_objects<caf::id_block::troupe_device, caf::id_block::troupe_transport>();
+    caf::init_global_meta_objects<caf::id_block::troupe_device>();
+    caf::init_global_meta_objects<caf::id_block::troupe_transport>();
+    caf::init_global_meta_objects<caf::id_block::troupe_frontend>();
     caf::core::init_global_meta_objects();
   });
 }

@@ -10,10 +10,15 @@
 #include "gpu/host/compute_pool.hpp"
 #include "gpu/host/host_executor.hpp"
 #include "gpu/host/simd_path.hpp"
+#include "gpu/mock/mock_executor.hpp"
 
 namespace troupe {
 
 namespace {
+
+// The mock's blocks are small, so a number of them says more than kv.memory.
+constexpr std::uint32_t mock_blocks = 16'384;
+constexpr std::uint32_t mock_vocabulary = 1'000'000;
 
 std::optional<gpu::host::simd_path> forced_path(simd_choice choice) {
   switch (choice) {
@@ -49,10 +54,33 @@ expected<executor_maker, gpu::error> make_host_maker(const node_config& config,
   }};
 }
 
+executor_maker make_mock_maker(const node_config& config) {
+  gpu::mock::mock_options options;
+  options.time = {config.executor.mock.step_base, config.executor.mock.per_prompt_token, config.executor.mock.per_row};
+  options.block_tokens = static_cast<std::uint16_t>(config.kv.block_tokens);
+  options.kv_blocks = mock_blocks;
+  // Printable ASCII in every byte-level vocabulary; the real tokenizer makes text of them.
+  for (token_id token = 50; token < 100; ++token)
+    options.drawn_tokens.push_back(token);
+  options.vocabulary = mock_vocabulary;
+  return [options](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
+    auto mine = options;
+    mine.slots_max = section.running_max;
+    mine.rows_max = section.running_max;
+    mine.tokens_max = section.batch_tokens;
+    auto made = gpu::mock::mock_executor::make(mine);
+    if (!made)
+      return unexpected{made.error()};
+    return std::unique_ptr<gpu::executor>{std::move(*made)};
+  };
+}
+
 } // namespace
 
 expected<executor_maker, gpu::error> make_executor_maker(const node_config& config,
                                                          std::shared_ptr<const gpu::host::host_weights> weights) {
+  if (config.executor.kind == executor_kind::mock)
+    return make_mock_maker(config);
   return make_host_maker(config, std::move(weights));
 }
 

@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include <caf/actor_system.hpp>
@@ -83,6 +82,14 @@ expected<loaded_model, error> load_with_progress(const node_config& config) {
   return model;
 }
 
+int exit_code_of(errc code) {
+  switch (code) {
+    case errc::device_failed: return exit_device;
+    case errc::resource: return exit_resource;
+    default: return exit_internal;
+  }
+}
+
 node_supervisor_config supervisor_of(const supervisor_section& section, std::vector<child_spec> children,
                                      end_notice& notice) {
   using std::chrono::duration_cast;
@@ -94,13 +101,26 @@ node_supervisor_config supervisor_of(const supervisor_section& section, std::vec
   result.backoff_first = duration_cast<milliseconds>(section.backoff_first);
   result.backoff_max = duration_cast<milliseconds>(section.backoff_max);
   result.give_up = [&notice](const error& why) {
-    notice.give_up(why.code == errc::device_failed ? exit_device : exit_internal);
+    notice.give_up(exit_code_of(why.code));
   };
   return result;
 }
 
-/// Waits until every needed role is registered; false if the node gave up or took too long.
-bool wait_until_healthy(caf::actor_system& system, const end_notice& notice) {
+/// Where the gateway listens; empty if it does not (yet).
+std::string find_url(caf::actor_system& system) {
+  std::string result;
+  if (auto gateway = local_services::find<rest_gateway_actor>(system, local_services::rest_gateway)) {
+    caf::scoped_actor self{system};
+    self->request(gateway, std::chrono::seconds{1}, find_address{})
+      .receive([&](const rest_address& at) { result = "http://" + at.host + ":" + std::to_string(at.port); },
+               [](const caf::error&) {});
+  }
+  return result;
+}
+
+/// Waits until every needed role is registered and the gateway listens; false if the node gave up or took too
+/// long.
+bool wait_until_ready(caf::actor_system& system, const node_config& config, const end_notice& notice) {
   caf::scoped_actor self{system};
   auto until = std::chrono::steady_clock::now() + start_time_max;
   while (notice.code() == 0 && std::chrono::steady_clock::now() < until) {
@@ -108,7 +128,7 @@ bool wait_until_healthy(caf::actor_system& system, const end_notice& notice) {
     if (auto directory = local_services::find<directory_actor>(system, local_services::directory))
       self->request(directory, std::chrono::seconds{1}, find_health{})
         .receive([&](const node_health& health) { healthy = health.healthy(); }, [](const caf::error&) {});
-    if (healthy)
+    if (healthy && (!config.http || !find_url(system).empty()))
       return true;
     self->receive(caf::after(std::chrono::milliseconds{5}) >> [] {});
   }
@@ -152,26 +172,18 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
     return std::unique_ptr<transport::backend>{std::move(*backend)};
   };
   auto children = make_node_children(system, config, std::move(parts));
-  std::optional<error> bind_error;
-  std::string url;
-  if (config.http) {
-    auto gateway = make_frontend_child(system, config, model->served);
-    if (!gateway) {
-      log_error("http", "cannot listen", {{"why", gateway.error().context}});
-      return exit_resource;
-    }
-    url = gateway->url;
-    children.push_back(std::move(gateway->spec));
-  }
+  if (config.http)
+    children.push_back(make_frontend_child(system, config, model->served));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
 
-  if (!wait_until_healthy(system, notice)) {
+  if (!wait_until_ready(system, config, notice)) {
     auto code = notice.code();
     if (code == 0)
       log_error("node", "not ready in time", {{"seconds", std::to_string(start_time_max.count())}});
     caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
     return code == 0 ? exit_internal : code;
   }
+  auto url = config.http ? find_url(system) : std::string{};
   auto result = ready({url, model->served.name, notice.fd()});
   if (notice.code() != 0)
     result = notice.code();

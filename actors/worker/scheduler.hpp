@@ -178,7 +178,9 @@ public:
   scheduler& operator=(scheduler&&) noexcept;
 
   /// errc::overloaded at queued_max; errc::context_too_long if it can never fit context or pool;
-  /// errc::invalid_argument for an empty or already known sequence.
+  /// errc::invalid_argument for an empty or already known sequence, or one with no token left to generate;
+  /// errc::deadline_exceeded if it is late already; errc::unavailable for a landing whose namesake's blocks
+  /// are in quarantine. The context's end cuts an output; the pool's end refuses it.
   expected<void, error> add(sequence_request, steady_time now);
 
   /// Forgets a sequence, whatever its state; its blocks are free once no step in flight uses them. No
@@ -190,7 +192,8 @@ public:
   /// blocks for landing sequences, in the same order of priority and arrival as the others.
   std::optional<planned_step> next_step(steady_time now, scheduler_events& events);
 
-  /// The result of a step, in order of submission. A failed step fails its sequences.
+  /// The result of a step, in order of submission; that of an unknown step is ignored. A failed step
+  /// fails its sequences.
   void complete(const gpu::step_result&, scheduler_events& events);
 
   /// The KV of a landing sequence is complete and verified; `first` is the token that its prefill
@@ -206,13 +209,15 @@ public:
   /// The writer of a broken or cancelled landing can write no more: its blocks leave quarantine.
   void release_landing(request_id);
 
-  /// Ends a prefill_only sequence after its blocks were pushed: its blocks become shareable prefix.
+  /// Ends a prefill_only sequence after its blocks were pushed: they stay shareable prefix until they are
+  /// evicted. After cancel(), a failure or a deadline they may be given away at once, pushes under way or not.
   void release(request_id);
 
   /// Fails what is past its deadline, or its queue deadline while it never started.
   void expire(steady_time now, scheduler_events& events);
 
-  /// Fails every sequence (the device is gone). Blocks of landings stay in quarantine.
+  /// Fails every sequence (the device is gone). Blocks of landings stay in quarantine. Steps in flight count
+  /// as gone too, nothing is cached any more, and all slots are taken for closed.
   void fail_all(errc, const std::string& context, scheduler_events& events);
 
   bool idle() const; ///< no sequence and no step in flight

@@ -29,7 +29,7 @@ expected<void, error> scheduler::content::add(sequence_request x, steady_time no
     return troupe::fail(errc::invalid_argument, name + "known already");
   // Its blocks would leave quarantine with those of its namesake.
   if (x.mode == sequence_mode::landing && quarantine.contains(x.id))
-    return troupe::fail(errc::invalid_argument, name + "an earlier landing of it is not fenced yet");
+    return troupe::fail(errc::unavailable, name + "an earlier landing of it is not fenced yet");
   if (length >= config.context_tokens)
     return troupe::fail(errc::context_too_long,
                         name + std::to_string(length) + " tokens leave no room in a context of "

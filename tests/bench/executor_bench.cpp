@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speed of the host executor on a model: prompt, and decode at several batch sizes. One JSON object a line.
 //   executor_bench MODEL.gguf [--threads N] [--simd PATH] [--prompt N] [--steps N]
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -28,6 +30,13 @@ struct bench_options {
   std::uint32_t prompt = 512;
   std::uint32_t steps = 32;
 };
+
+/// Processor time of the whole process: on a busy machine it says what the wall clock cannot.
+double cpu_seconds() {
+  timespec t{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
 
 double seconds(clock_type::duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -84,14 +93,26 @@ void add_row(gpu::step& s, std::uint32_t slot, std::uint32_t position, std::uint
   s.rows.push_back(r);
 }
 
-void print(const gpu::executor& executor, const bench_options& o, std::uint32_t threads, const char* what,
-           std::uint32_t batch, std::uint32_t context, const std::vector<double>& rates) {
-  const auto s = spread_of(rates);
-  std::printf(R"({"bench":"%s","engine":"%s","threads":%u,"batch":%u,"context":%u,"tokens_per_s":%.1f,"mad":%.1f,"runs":%zu})"
-              "\n", what, executor.info().description.c_str(), threads, batch, context, s.median, s.mad, rates.size());
-  std::fflush(stdout);
-  (void)o;
-}
+/// Tokens per second of wall clock and of processor time, of each run.
+class rates {
+public:
+  void add(std::uint32_t tokens, double wall_s, double cpu_s) {
+    wall_.push_back(tokens / wall_s);
+    cpu_.push_back(tokens / cpu_s);
+  }
+  void print(const gpu::executor& executor, std::uint32_t threads, const char* what, std::uint32_t batch,
+             std::uint32_t context) const {
+    const auto wall = spread_of(wall_);
+    const auto cpu = spread_of(cpu_);
+    std::printf(R"({"bench":"%s","engine":"%s","threads":%u,"batch":%u,"context":%u,"tokens_per_s":%.1f,"mad":%.1f,)"
+                R"("tokens_per_cpu_s":%.1f,"runs":%zu})" "\n",
+                what, executor.info().description.c_str(), threads, batch, context, wall.median, wall.mad, cpu.median, wall_.size());
+    std::fflush(stdout);
+  }
+
+private:
+  std::vector<double> wall_, cpu_;
+};
 
 std::optional<bench_options> parse(int argc, char** argv) {
   bench_options o;
@@ -144,14 +165,15 @@ int main(int argc, char** argv) {
   for (std::uint32_t slot = 0; slot < batch_max; ++slot)
     executor.open({slot}, greedy, {}, 0);
 
-  std::vector<double> rates;
+  rates prompt;
   for (int i = 0; i < repetitions; ++i) {
     gpu::step s;
     add_row(s, 0, 0, options->prompt, blocks_each);
+    const auto cpu = cpu_seconds();
     const auto r = drive.run(std::move(s));
-    rates.push_back(options->prompt / seconds(r.computed));
+    prompt.add(options->prompt, seconds(r.computed), cpu_seconds() - cpu);
   }
-  print(executor, *options, (*pool)->threads(), "prompt", 1, options->prompt, rates);
+  prompt.print(executor, (*pool)->threads(), "prompt", 1, options->prompt);
 
   constexpr std::uint32_t context = 128;
   for (std::uint32_t slot = 0; slot < batch_max; ++slot) {
@@ -160,17 +182,18 @@ int main(int argc, char** argv) {
     drive.run(std::move(s));
   }
   for (std::uint32_t batch : {1u, 2u, 4u, 8u}) {
-    rates.clear();
+    rates decode;
     for (int i = 0; i < repetitions; ++i) {
       const auto begin = clock_type::now();
+      const auto cpu = cpu_seconds();
       for (std::uint32_t k = 0; k < options->steps; ++k) {
         gpu::step s;
         for (std::uint32_t slot = 0; slot < batch; ++slot)
           add_row(s, slot, context + k, 1, blocks_each);
         drive.run(std::move(s));
       }
-      rates.push_back(batch * options->steps / seconds(clock_type::now() - begin));
+      decode.add(batch * options->steps, seconds(clock_type::now() - begin), cpu_seconds() - cpu);
     }
-    print(executor, *options, (*pool)->threads(), "decode", batch, context, rates);
+    decode.print(executor, (*pool)->threads(), "decode", batch, context);
   }
 }

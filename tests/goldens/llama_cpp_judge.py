@@ -6,18 +6,22 @@ import llama_cpp
 import numpy as np
 
 VERSION = f"llama-cpp-python {llama_cpp.__version__}, CPU"
-TYPES = {"f32": 0, "f16": 1}
+GGML_TYPE_F32 = 0
+FLASH_ATTENTION_DISABLED = 0
 
 
 class Judge:
-    """One model and a context; kv names the type of keys and values, f16 being llama.cpp's default."""
+    """One model and a context. exactness "default": f16 keys and values, flash attention; "f32": f32 keys and values, and no flash
+    attention, which on the CPU rounds them to f16 whatever their type."""
 
-    def __init__(self, path: str, kv: str = "f16", context: int = 2048, threads: int = 2):
+    def __init__(self, path: str, exactness: str = "default", context: int = 2048, threads: int = 2):
         self.model = llama_cpp.llama_model_load_from_file(path.encode(), llama_cpp.llama_model_default_params())
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = context
         parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.type_k = parameters.type_v = TYPES[kv]
+        if exactness == "f32":
+            parameters.type_k = parameters.type_v = GGML_TYPE_F32
+            parameters.flash_attn_type = FLASH_ATTENTION_DISABLED
         self.context = llama_cpp.llama_init_from_model(self.model, parameters)
         if not self.model or not self.context:
             raise SystemExit(f"llama.cpp cannot load {path}")
@@ -30,11 +34,8 @@ class Judge:
         buffer = (llama_cpp.llama_token * (len(raw) + 16))()
         return list(buffer[: llama_cpp.llama_tokenize(self.vocab, raw, len(raw), buffer, len(buffer), False, True)])
 
-    def logits(self, prompts: list[list[int]], positions: list[list[int]]) -> list[np.ndarray]:
-        """Per prompt [len(positions), vocabulary], float64; each prompt is one batch of its own."""
-        return [self.prompt_logits(tokens, chosen) for tokens, chosen in zip(prompts, positions)]
-
-    def prompt_logits(self, tokens: list[int], chosen: list[int]) -> np.ndarray:
+    def logits(self, tokens: list[int], chosen: list[int]) -> np.ndarray:
+        """[len(chosen), vocabulary] in float64; the prompt is one batch."""
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self.context), True)
         batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
         batch.n_tokens = len(tokens)

@@ -47,6 +47,17 @@ void executor_driver::restart(driven_sequence& s) {
   require(executor_.open(s.slot, s.options, s.tokens, s.prompt_tokens) == gpu::errc::none, "open was refused");
 }
 
+driven_sequence executor_driver::adopt(const driven_sequence& other) {
+  require(!free_slots_.empty(), "no free slot");
+  auto s = other;
+  s.slot = free_slots_.back();
+  free_slots_.pop_back();
+  for (auto& block : s.blocks)
+    block = take_block();
+  require(executor_.open(s.slot, s.options, s.tokens, s.prompt_tokens) == gpu::errc::none, "open was refused");
+  return s;
+}
+
 void executor_driver::finish(driven_sequence& s) {
   executor_.close(s.slot);
   free_slots_.push_back(s.slot);

@@ -30,12 +30,18 @@ struct driven_sequence {
 /// in a scattered order, so that nothing works only because they lie side by side.
 class executor_driver {
 public:
+  /// One for an executor's life: step ids go on ascending.
   explicit executor_driver(gpu::executor&);
+
+  gpu::executor& executor() { return executor_; }
 
   /// Opens a slot of its own with `prompt`.
   driven_sequence start(std::vector<token_id> prompt, const sampling_options& options);
   /// Throws the sequence's KV away and opens its slot anew, as after a preemption.
   void restart(driven_sequence&);
+  /// Takes over a sequence that another executor computed: its tokens so far, and blocks for its KV,
+  /// which the caller fills.
+  driven_sequence adopt(const driven_sequence&);
   /// Closes the slot and takes the blocks back.
   void finish(driven_sequence&);
 

@@ -19,6 +19,10 @@ value interpreter::attribute_of(const value& object, std::string_view name) {
       if (name == "name")
         return value::string(object.macro->node->name);
       break;
+    case kind::cycler:
+      if (name == "current")
+        return object.cycle->items.items[object.cycle->position];
+      break;
     case kind::tuple:
       if (object.marked && (name == "grouper" || name == "list"))
         return object.items->items[name == "grouper" ? 0 : 1];

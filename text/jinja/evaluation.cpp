@@ -46,6 +46,7 @@ value interpreter::evaluate(const expression& e, scope& in) {
   const auto operand = [&](std::size_t i) { return evaluate(*e.operands[i], in); };
   const auto collect = [&] {
     growing<value> items{rt_.memory};
+    items.reserve(e.operands.size());
     for (const expression* item : e.operands)
       items.push(evaluate(*item, in));
     return items;
@@ -144,6 +145,8 @@ value interpreter::evaluate_concatenation(const expression& e, scope& in) {
 
 arguments interpreter::evaluate_arguments(const expression& e, scope& in, const keyword_argument* extra) {
   growing<value> positional{rt_.memory};
+  if (e.operands.size() > 1)
+    positional.reserve(e.operands.size() - 1);
   for (std::size_t i = 1; i < e.operands.size(); ++i)
     positional.push(evaluate(*e.operands[i], in));
   if (e.star != nullptr)

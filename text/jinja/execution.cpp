@@ -134,19 +134,21 @@ void interpreter::run_loop(const for_node& node, const value& items, scope& oute
   loop_value.loop = loop;
 
   scope* inner = make_scope(&outer);
-  bool empty = true;
+  bool completed = false; // as in Jinja, a round that a jump cuts short does not count for `else`
   while (advance(*loop)) {
     rt_.charge();
-    empty = false;
     if (inner->captured)
       inner = make_scope(&outer);
     inner->size = 0;
     define(*inner, program_.loop, loop_value);
     assign(node.item, loop->current, *inner);
-    if (execute(node.body, *inner) == flow::break_loop)
+    const flow f = execute(node.body, *inner);
+    if (f == flow::break_loop)
       break;
+    if (f == flow::next)
+      completed = true;
   }
-  if (empty)
+  if (!completed)
     execute(node.otherwise, *make_scope(&outer));
 }
 

@@ -11,77 +11,78 @@ namespace {
 enum class keep : std::uint8_t { passing, failing };
 
 /// select(test, arguments …) and, with an attribute before the test, selectattr.
-value choose(interpreter& in, const value& input, arguments args, const value* attribute, keep which) {
-  auto& rt = in.rt();
-  growing<value> out{rt.memory};
-  if (!is_true(rt, input))
-    return as_iterator(rt, out);
-  const attribute_path path{rt, attribute};
-  test_function test = nullptr;
-  if (!args.positional.empty()) {
-    const std::string_view name = expect_string(rt, args.positional[0], "a test's name");
-    test = find_test(name);
-    if (test == nullptr)
-      rt.fail("there is no test named " + quoted(name));
-    args.positional = args.positional.subspan(1);
-  }
-  for (const value& item : items_of(rt, input)) {
-    rt.charge();
-    const value tested = path.of(in, item);
-    const bool passes = test != nullptr ? test(in, tested, args) : is_true(rt, tested);
-    if (passes == (which == keep::passing))
-      out.push(item);
-  }
-  return as_iterator(rt, out);
-}
+enum class subject : std::uint8_t { item, attribute };
 
-value choose_by_attribute(interpreter& in, const value& input, arguments args, keep which) {
-  if (args.positional.empty())
-    in.rt().fail("the attribute's name is missing");
-  const value attribute = args.positional[0];
-  args.positional = args.positional.subspan(1);
-  return choose(in, input, args, &attribute, which);
+value choose(interpreter& in, const value& input, arguments args, subject what, keep which) {
+  auto& rt = in.rt();
+  return generate(rt, [&](growing<value>& out) {
+    if (!is_true(rt, input))
+      return;
+    const value* attribute = nullptr;
+    if (what == subject::attribute) {
+      if (args.positional.empty())
+        rt.fail("the attribute's name is missing");
+      attribute = &args.positional[0];
+      args.positional = args.positional.subspan(1);
+    }
+    const attribute_path path{rt, attribute};
+    std::optional<std::string_view> name;
+    test_function test = nullptr;
+    if (!args.positional.empty()) {
+      name = expect_string(rt, args.positional[0], "a test's name");
+      test = find_test(*name);
+      args.positional = args.positional.subspan(1);
+    }
+    for (const value& item : items_of(rt, input)) {
+      rt.charge();
+      const value tested = path.of(in, item);
+      if (name && test == nullptr)
+        rt.fail("there is no test named " + quoted(*name));
+      const bool passes = test != nullptr ? test(in, tested, args) : is_true(rt, tested);
+      if (passes == (which == keep::passing))
+        out.push(item);
+    }
+  });
 }
 
 value select(interpreter& in, const value& input, const arguments& args) {
-  return choose(in, input, args, nullptr, keep::passing);
+  return choose(in, input, args, subject::item, keep::passing);
 }
 
 value reject(interpreter& in, const value& input, const arguments& args) {
-  return choose(in, input, args, nullptr, keep::failing);
+  return choose(in, input, args, subject::item, keep::failing);
 }
 
 value select_attribute(interpreter& in, const value& input, const arguments& args) {
-  return choose_by_attribute(in, input, args, keep::passing);
+  return choose(in, input, args, subject::attribute, keep::passing);
 }
 
 value reject_attribute(interpreter& in, const value& input, const arguments& args) {
-  return choose_by_attribute(in, input, args, keep::failing);
+  return choose(in, input, args, subject::attribute, keep::failing);
 }
 
 value map(interpreter& in, const value& input, const arguments& args) {
   auto& rt = in.rt();
-  growing<value> out{rt.memory};
-  if (!is_true(rt, input))
-    return as_iterator(rt, out);
-  const auto items = items_of(rt, input);
-  if (args.positional.empty()) {
-    const bound_arguments bound{rt, "map", args, {"attribute", "default"}, 1};
-    const attribute_path path{rt, bound[0]};
-    for (const value& item : items)
-      out.push(path.of(in, item, bound[1]));
-    return as_iterator(rt, out);
-  }
-  const std::string_view name = expect_string(rt, args.positional[0], "a filter's name");
-  const filter_function filter = find_filter(name);
-  if (filter == nullptr)
-    rt.fail("there is no filter named " + quoted(name));
-  const arguments rest{args.positional.subspan(1), args.named};
-  for (const value& item : items) {
-    rt.charge();
-    out.push(filter(in, item, rest));
-  }
-  return as_iterator(rt, out);
+  return generate(rt, [&](growing<value>& out) {
+    if (!is_true(rt, input))
+      return;
+    if (args.positional.empty()) {
+      const bound_arguments bound{rt, "map", args, {"attribute", "default"}, 1};
+      const attribute_path path{rt, bound[0]};
+      for (const value& item : items_of(rt, input))
+        out.push(path.of(in, item, bound[1]));
+      return;
+    }
+    const std::string_view name = expect_string(rt, args.positional[0], "a filter's name");
+    const filter_function filter = find_filter(name);
+    const arguments rest{args.positional.subspan(1), args.named};
+    for (const value& item : items_of(rt, input)) {
+      rt.charge();
+      if (filter == nullptr)
+        rt.fail("there is no filter named " + quoted(name));
+      out.push(filter(in, item, rest));
+    }
+  });
 }
 
 value otherwise(interpreter& in, const value& input, const arguments& args) {

@@ -32,7 +32,10 @@ value first(interpreter& in, const value& input, const arguments& args) {
   const bound_arguments none{rt, "first", args, {}};
   if (input.is(kind::iterator)) { // takes one and leaves the rest
     auto& it = *input.iterator;
-    return it.position < it.items.size ? it.items.items[it.position++] : value::missing("the first item");
+    if (it.position < it.items.size)
+      return it.items.items[it.position++];
+    items_of(rt, input); // for its fault
+    return value::missing("the first item");
   }
   if (input.is(kind::string))
     return input.size != 0 ? *find_item(rt, input, value::number(std::int64_t{0})) : value::missing("the first item");
@@ -69,16 +72,16 @@ value join(interpreter& in, const value& input, const arguments& args) {
 value items(interpreter& in, const value& input, const arguments& args) {
   auto& rt = in.rt();
   const bound_arguments none{rt, "items", args, {}};
-  growing<value> pairs{rt.memory};
-  if (input.is(kind::undefined))
-    return as_iterator(rt, pairs);
-  if (!input.is(kind::dict))
-    rt.fail("'items' takes a dict, not " + std::string{type_name(input)});
-  for (std::uint32_t i = 0; i < input.dict->size; ++i) {
-    const value pair[] = {input.dict->entries[i].key, input.dict->entries[i].content};
-    pairs.push(make_tuple(rt, pair));
-  }
-  return as_iterator(rt, pairs);
+  return generate(rt, [&](growing<value>& pairs) {
+    if (input.is(kind::undefined))
+      return;
+    if (!input.is(kind::dict))
+      rt.fail("'items' takes a dict, not " + std::string{type_name(input)});
+    for (std::uint32_t i = 0; i < input.dict->size; ++i) {
+      const value pair[] = {input.dict->entries[i].key, input.dict->entries[i].content};
+      pairs.push(make_tuple(rt, pair));
+    }
+  });
 }
 
 struct keyed {
@@ -88,7 +91,7 @@ struct keyed {
 
 /// Stable, by key; Python's reverse keeps equal items in order too.
 void sort_by_key(runtime& rt, growing<keyed>& items, const value* reverse) {
-  if (flag(rt, reverse))
+  if (reverse != nullptr && expect_integer(rt, *reverse, "'reverse'") != 0)
     std::stable_sort(items.begin(), items.end(), [&rt](const keyed& a, const keyed& b) { return less(rt, b.key, a.key); });
   else
     std::stable_sort(items.begin(), items.end(), [&rt](const keyed& a, const keyed& b) { return less(rt, a.key, b.key); });
@@ -153,13 +156,13 @@ value sort(interpreter& in, const value& input, const arguments& args) {
 value unique(interpreter& in, const value& input, const arguments& args) {
   auto& rt = in.rt();
   const bound_arguments bound{rt, "unique", args, {"case_sensitive", "attribute"}};
-  const attribute_path path{rt, bound[1]};
-  dict_builder seen{rt};
-  growing<value> out{rt.memory};
-  for (const value& item : items_of(rt, input))
-    if (seen.insert(comparison_key(rt, path.of(in, item), folding(rt, bound[0])), value::none()))
-      out.push(item);
-  return as_iterator(rt, out);
+  return generate(rt, [&](growing<value>& out) {
+    const attribute_path path{rt, bound[1]};
+    dict_builder seen{rt};
+    for (const value& item : items_of(rt, input))
+      if (seen.insert(comparison_key(rt, path.of(in, item), folding(rt, bound[0])), value::none()))
+        out.push(item);
+  });
 }
 
 template <class Better>
@@ -215,51 +218,51 @@ value reverse(interpreter& in, const value& input, const arguments& args) {
 value batch(interpreter& in, const value& input, const arguments& args) {
   auto& rt = in.rt();
   const bound_arguments bound{rt, "batch", args, {"linecount", "fill_with"}, 1};
-  const std::int64_t size = expect_integer(rt, *bound[0], "the size of 'batch'");
-  const bool fill = bound[1] != nullptr && !bound[1]->is(kind::none);
-  growing<value> out{rt.memory};
-  growing<value> row{rt.memory};
-  for (const value& item : items_of(rt, input)) {
-    rt.charge();
-    if (static_cast<std::int64_t>(row.size()) == size) {
-      out.push(as_list(rt, row));
-      row = growing<value>{rt.memory};
+  return generate(rt, [&](growing<value>& out) {
+    const bool fill = bound[1] != nullptr && !bound[1]->is(kind::none);
+    growing<value> row{rt.memory};
+    const auto full = [&] { return compare(rt, comparison_op::equal, value::number(static_cast<std::int64_t>(row.size())), *bound[0]); };
+    for (const value& item : items_of(rt, input)) {
+      rt.charge();
+      if (full()) {
+        out.push(as_list(rt, row));
+        row = growing<value>{rt.memory};
+      }
+      row.push(item);
     }
-    row.push(item);
-  }
-  if (!row.empty()) {
-    while (fill && static_cast<std::int64_t>(row.size()) < size) {
+    if (row.empty())
+      return;
+    while (fill && static_cast<std::int64_t>(row.size()) < expect_integer(rt, *bound[0], "the size of 'batch'")) {
       rt.charge();
       row.push(*bound[1]);
     }
     out.push(as_list(rt, row));
-  }
-  return as_iterator(rt, out);
+  });
 }
 
 value slices(interpreter& in, const value& input, const arguments& args) {
   auto& rt = in.rt();
   const bound_arguments bound{rt, "slice", args, {"slices", "fill_with"}, 1};
-  const std::int64_t count = expect_integer(rt, *bound[0], "the count of 'slice'");
-  const bool fill = bound[1] != nullptr && !bound[1]->is(kind::none);
-  const auto items = items_of(rt, input);
-  if (count == 0)
-    rt.fail("division by zero");
-  growing<value> out{rt.memory};
-  const std::int64_t each = count > 0 ? static_cast<std::int64_t>(items.size()) / count : 0;
-  const std::int64_t longer = count > 0 ? static_cast<std::int64_t>(items.size()) % count : 0;
-  std::size_t at = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    rt.charge();
-    const auto size = static_cast<std::size_t>(each + (i < longer ? 1 : 0));
-    growing<value> column{rt.memory};
-    column.append(items.data() + at, size);
-    if (fill && i >= longer)
-      column.push(*bound[1]);
-    out.push(as_list(rt, column));
-    at += size;
-  }
-  return as_iterator(rt, out);
+  return generate(rt, [&](growing<value>& out) {
+    const auto items = items_of(rt, input);
+    const std::int64_t count = expect_integer(rt, *bound[0], "the count of 'slice'");
+    if (count == 0)
+      rt.fail("division by zero");
+    const bool fill = bound[1] != nullptr && !bound[1]->is(kind::none);
+    const std::int64_t each = count > 0 ? static_cast<std::int64_t>(items.size()) / count : 0;
+    const std::int64_t longer = count > 0 ? static_cast<std::int64_t>(items.size()) % count : 0;
+    std::size_t at = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      rt.charge();
+      const auto size = static_cast<std::size_t>(each + (i < longer ? 1 : 0));
+      growing<value> column{rt.memory};
+      column.append(items.data() + at, size);
+      if (fill && i >= longer)
+        column.push(*bound[1]);
+      out.push(as_list(rt, column));
+      at += size;
+    }
+  });
 }
 
 value group_by(interpreter& in, const value& input, const arguments& args) {

@@ -145,7 +145,6 @@ value center(interpreter& in, const value& input, const arguments& args) {
 value truncate(interpreter& in, const value& input, const arguments& args) {
   auto& rt = in.rt();
   const bound_arguments bound{rt, "truncate", args, {"length", "killwords", "end", "leeway"}};
-  const std::string_view text = expect_string(rt, input, "the input of 'truncate'");
   const std::string_view end = bound[2] != nullptr ? expect_string(rt, *bound[2], "the end of 'truncate'") : "...";
   const std::int64_t length = bound[0] != nullptr ? expect_integer(rt, *bound[0], "the length of 'truncate'") : 255;
   const bool has_leeway = bound[3] != nullptr && !bound[3]->is(kind::none);
@@ -156,6 +155,7 @@ value truncate(interpreter& in, const value& input, const arguments& args) {
   const auto size = static_cast<std::int64_t>(length_of(rt, input));
   if (size <= length || size - length <= leeway)
     return input;
+  const std::string_view text = expect_string(rt, input, "the input of 'truncate'");
   std::string_view kept = text.substr(0, offset_of(text, static_cast<std::size_t>(length - end_length)));
   const bool kill_words = bound[1] != nullptr && is_true(rt, *bound[1]);
   if (const auto space = kept.rfind(' '); !kill_words && space != std::string_view::npos)

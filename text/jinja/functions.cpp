@@ -36,7 +36,7 @@ value range(interpreter& in, const arguments& args) {
     size = (distance(stop, start) - 1) / distance(step, 0) + 1;
   if (size > range_items_max)
     rt.fail_limit("the range's size", range_items_max);
-  return make_range(rt, start, step, static_cast<std::int64_t>(size));
+  return make_range(rt, {start, stop, step, static_cast<std::int64_t>(size)});
 }
 
 /// The entries of dict(pairs or dict, name=value …), also namespace's.

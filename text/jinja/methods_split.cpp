@@ -21,7 +21,7 @@ void split_at_space(runtime& rt, growing<value>& out, std::string_view text, std
     while (end < text.size() && !is_space(decode(text, end).value))
       end += decode(text, end).size;
     if (left-- == 0) {
-      out.push(value::string(strip_right(text)));
+      out.push(value::string(text));
       return;
     }
     out.push(value::string(text.substr(0, end)));
@@ -37,7 +37,7 @@ void split_at_space_from_right(runtime& rt, growing<value>& out, std::string_vie
     while (start > 0 && !is_space(decode_last(text.substr(0, start)).value))
       start -= decode_last(text.substr(0, start)).size;
     if (left-- == 0) {
-      out.push(value::string(strip_left(text)));
+      out.push(value::string(text));
       return;
     }
     out.push(value::string(text.substr(start)));

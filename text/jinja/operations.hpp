@@ -27,7 +27,20 @@ value as_list(runtime&, const growing<value>&);
 value as_tuple(runtime&, const growing<value>&);
 value as_string(runtime&, const text_builder&);
 value as_iterator(runtime&, const growing<value>&);
-value make_range(runtime&, std::int64_t start, std::int64_t step, std::int64_t size);
+/// Marks the iterator as one that fails after its items. Limits do not wait: they are rethrown.
+value with_fault(runtime&, value iterator, const template_error&);
+/// An iterator over what produce(growing<value>&) pushes.
+template <class Producer>
+value generate(runtime& rt, Producer produce) {
+  growing<value> out{rt.memory};
+  try {
+    produce(out);
+  } catch (const fault& f) {
+    return with_fault(rt, as_iterator(rt, out), f.error);
+  }
+  return as_iterator(rt, out);
+}
+value make_range(runtime&, const range_bounds&);
 
 /// Collects the entries of a dict, or the members of a set.
 class dict_builder {

@@ -77,7 +77,7 @@ void append_view(runtime& rt, text_builder& out, const value& v) {
 }
 
 void append_range(text_builder& out, const range_bounds& r) {
-  out += "range(" + std::to_string(r.start) + ", " + std::to_string(r.start + r.size * r.step);
+  out += "range(" + std::to_string(r.start) + ", " + std::to_string(r.stop);
   if (r.step != 1)
     out += ", " + std::to_string(r.step);
   out += ")";

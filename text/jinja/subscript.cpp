@@ -11,6 +11,7 @@ namespace {
 
 struct slice_bounds {
   std::int64_t start = 0;
+  std::int64_t stop = 0;
   std::int64_t step = 1;
   std::int64_t count = 0;
 };
@@ -35,11 +36,11 @@ slice_bounds bounds_of(runtime& rt, std::int64_t length, const value* start, con
     return std::clamp(*x < 0 ? *x + length : *x, low, high);
   };
   b.start = clamp(read(start), b.step > 0 ? low : high);
-  const std::int64_t end = clamp(read(stop), b.step > 0 ? high : low);
-  if (b.step > 0 && b.start < end)
-    b.count = (end - b.start - 1) / b.step + 1;
-  else if (b.step < 0 && b.start > end)
-    b.count = (b.start - end - 1) / -b.step + 1;
+  b.stop = clamp(read(stop), b.step > 0 ? high : low);
+  if (b.step > 0 && b.start < b.stop)
+    b.count = (b.stop - b.start - 1) / b.step + 1;
+  else if (b.step < 0 && b.start > b.stop)
+    b.count = (b.start - b.stop - 1) / -b.step + 1;
   return b;
 }
 
@@ -90,9 +91,16 @@ value slice(runtime& rt, const value& object, const value* start, const value* s
     }
     case kind::range: {
       const auto b = bounds_of(rt, object.range->size, start, stop, step);
-      // An empty slice may start beyond what fits.
-      return make_range(rt, b.count == 0 ? object.range->start : object.range->start + b.start * object.range->step,
-                        checked_multiply(rt, object.range->step, b.step), b.count);
+      const auto& r = *object.range;
+      if (b.count == 0)
+        return make_range(rt, {r.start, r.start, r.step, 0});
+      const auto at = [&r](std::int64_t i) { return r.start + i * r.step; };
+      // The bound after the last item may not fit; nothing but printing the range reads it.
+      const std::int64_t last = at(b.start + (b.count - 1) * b.step);
+      std::int64_t stop = 0;
+      if (__builtin_mul_overflow(r.step, b.stop, &stop) || __builtin_add_overflow(r.start, stop, &stop))
+        stop = last;
+      return make_range(rt, {at(b.start), stop, checked_multiply(rt, r.step, b.step), b.count});
     }
     default: rt.fail("a value of type " + std::string{type_name(object)} + " cannot be sliced");
   }

@@ -2,6 +2,7 @@
 #include "text/jinja/unicode.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 
 #include <utf8proc.h>
@@ -52,6 +53,15 @@ void append_case(std::string& out, char32_t c, letter_case to) {
       return;
     }
   }
+}
+
+/// The next eight bytes are there and are eight characters.
+bool is_ascii_word(std::string_view text, std::size_t at) {
+  if (text.size() - at < 8)
+    return false;
+  std::uint64_t word = 0;
+  std::memcpy(&word, text.data() + at, 8);
+  return (word & 0x8080808080808080ULL) == 0;
 }
 
 bool is_case_ignorable(char32_t c) {
@@ -113,15 +123,29 @@ std::string encode(char32_t c) {
 
 std::size_t count_code_points(std::string_view text) {
   std::size_t n = 0;
-  for (std::size_t at = 0; at < text.size(); at += decode(text, at).size)
-    ++n;
+  for (std::size_t at = 0; at < text.size(); ++n) {
+    while (is_ascii_word(text, at)) {
+      at += 8;
+      n += 8;
+    }
+    if (at == text.size())
+      break;
+    at += decode(text, at).size;
+  }
   return n;
 }
 
 std::size_t offset_of(std::string_view text, std::size_t n) {
   std::size_t at = 0;
-  while (at < text.size() && n-- != 0)
-    at += decode(text, at).size;
+  while (at < text.size() && n != 0) {
+    if (n >= 8 && is_ascii_word(text, at)) {
+      at += 8;
+      n -= 8;
+    } else {
+      at += decode(text, at).size;
+      --n;
+    }
+  }
   return at;
 }
 

@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "text/jinja/error.hpp"
+
 namespace troupe::text::jinja {
 
 class interpreter;
@@ -52,6 +54,8 @@ struct sequence {
 
 struct range_bounds {
   std::int64_t start = 0;
+  /// As it was given; the last item may be before it.
+  std::int64_t stop = 0;
   std::int64_t step = 1;
   std::int64_t size = 0;
 };
@@ -144,9 +148,18 @@ struct dictionary {
   std::uint32_t slot_count = 0;
 };
 
+/// A generator filter runs at once, but what fails in it fails only for those who walk that far.
+struct deferred_fault {
+  template_errc code{};
+  std::string_view message;
+  std::uint32_t line = 0;
+};
+
 struct iterator_state {
   sequence items;
   std::uint64_t position = 0;
+  /// nullptr if the items are all there are.
+  const deferred_fault* fault = nullptr;
 };
 
 enum class view_part : std::uint8_t { keys, values, items };

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
 #include <nlohmann/json.hpp>
 
 #include "text/jinja/error.hpp"
@@ -74,9 +76,16 @@ value as_iterator(runtime& rt, const growing<value>& items) {
   v.iterator = rt.memory.make<iterator_state>(sequence{items.data(), items.size()});
   return v;
 }
-value make_range(runtime& rt, std::int64_t start, std::int64_t step, std::int64_t size) {
+value with_fault(runtime& rt, value iterator, const template_error& error) {
+  if (error.code == template_errc::limit_exceeded)
+    throw fault{error};
+  iterator.iterator->fault =
+    rt.memory.make<deferred_fault>(error.code, rt.memory.copy(error.message), std::uint32_t{error.line});
+  return iterator;
+}
+value make_range(runtime& rt, const range_bounds& bounds) {
   value v = value::of(kind::range);
-  v.range = rt.memory.make<range_bounds>(start, step, size);
+  v.range = rt.memory.make<range_bounds>(bounds);
   return v;
 }
 
@@ -175,6 +184,11 @@ std::span<const value> dict_items(runtime& rt, const dictionary& dict, view_part
   return {items, dict.size};
 }
 
+void throw_deferred(iterator_state& it) {
+  if (const deferred_fault* f = std::exchange(it.fault, nullptr))
+    throw fault{{f->code, std::string{f->message}, f->line}};
+}
+
 } // namespace
 
 std::span<const value> items_of(runtime& rt, const value& v) {
@@ -197,6 +211,7 @@ std::span<const value> items_of(runtime& rt, const value& v) {
       const auto rest = std::span{v.iterator->items.items, static_cast<std::size_t>(v.iterator->items.size)}.subspan(
         static_cast<std::size_t>(v.iterator->position));
       v.iterator->position = v.iterator->items.size;
+      throw_deferred(*v.iterator);
       return rest;
     }
     default: rt.fail("a value of type " + std::string{type_name(v)} + " cannot be iterated");
@@ -207,7 +222,7 @@ std::uint64_t length_of(runtime& rt, const value& v) {
   switch (v.type) {
     case kind::undefined: return 0;
     case kind::string:
-      rt.charge_bytes(v.size);
+      rt.charge_bytes(std::uint64_t{v.size} * 4);
       return count_code_points(v.text());
     case kind::list:
     case kind::tuple: return v.items->size;

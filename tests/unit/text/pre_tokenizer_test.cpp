@@ -55,6 +55,7 @@ TEST_CASE("qwen2 ends a word with its line breaks and lets any one character beg
   CHECK(split(pre_tokenizer::qwen2, "a.b\tc (d)") == words{"a", ".b", "\tc", " (", "d", ")"});
   CHECK(split(pre_tokenizer::qwen2, "x;\n\ny") == words{"x", ";\n\n", "y"});
   CHECK(split(pre_tokenizer::qwen2, "a \n \n  b") == words{"a", " \n \n", " ", " b"});
+  CHECK(split(pre_tokenizer::qwen2, "a\nb\r\nc") == words{"a", "\n", "b", "\r\n", "c"});
   CHECK(split(pre_tokenizer::qwen2, "I'M It'LL") == words{"I", "'M", " It", "'LL"});
   CHECK(split(pre_tokenizer::qwen2, "12345") == words{"1", "2", "3", "4", "5"});
   CHECK(split(pre_tokenizer::llama3, "12345 678") == words{"123", "45", " ", "678"});

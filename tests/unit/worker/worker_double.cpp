@@ -212,6 +212,7 @@ void worker_double::absorb(const scheduler_events& events) {
     if (auto* o = living(e.id, "finished")) {
       o->is_over = true;
       o->finished = e;
+      o->finished_at = steps_done;
     }
   for (const auto& e : events.failures)
     if (auto* o = living(e.id, "failed")) {

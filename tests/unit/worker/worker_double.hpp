@@ -48,6 +48,7 @@ public:
     std::optional<token_id> first;
     /// Step results that were in when its first token came.
     std::uint64_t first_token_at = 0;
+    std::uint64_t finished_at = 0;
     bool is_over = false;
   };
 

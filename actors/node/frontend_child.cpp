@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/node/frontend_child.hpp"
+
+#include "actors/frontend/request_session.hpp"
+#include "actors/frontend/rest_gateway.hpp"
+#include "actors/node/local_services.hpp"
+
+namespace troupe {
+
+namespace {
+
+http_server_config http_of(const node_config& config) {
+  auto& limits = config.limits;
+  http_server_config result;
+  result.host = config.http->listen.host;
+  result.port = config.http->listen.port;
+  result.connections_max = limits.connections;
+  result.header_bytes_max = static_cast<std::uint32_t>(limits.headers_bytes);
+  result.header_count_max = limits.header_count;
+  result.body_bytes_max = limits.body_bytes;
+  result.header_time = std::chrono::duration_cast<std::chrono::milliseconds>(limits.header_timeout);
+  return result;
+}
+
+rest_api_config api_of(const node_config& config, const served_model& model) {
+  auto& limits = config.limits;
+  rest_api_config result;
+  result.models = {model};
+  result.limits.json_depth = limits.json_depth;
+  result.limits.choices_max = limits.n_max;
+  result.limits.stops_max = limits.stop_count;
+  result.limits.stop_bytes_max = static_cast<std::uint32_t>(limits.stop_bytes);
+  result.request_time = limits.request_timeout;
+  result.queue_time = limits.queue_timeout;
+  return result;
+}
+
+} // namespace
+
+child_spec make_frontend_child(caf::actor_system& system, const node_config& config, const served_model& model) {
+  request_session_config session;
+  session.attempts_max = config.limits.retries_max + 1;
+  rest_gateway_config gateway;
+  gateway.http = http_of(config);
+  gateway.api = api_of(config, model);
+  gateway.session_factory = [&system, session](inference_request request, stream_hub_actor hub) {
+    return spawn_request_session(system, std::move(request), std::move(hub), session);
+  };
+  child_spec spec;
+  spec.name = local_services::rest_gateway;
+  spec.drain = child_spec::drain_rank::gateway;
+  spec.start = [&system, gateway] {
+    return caf::actor_cast<caf::strong_actor_ptr>(spawn_rest_gateway(system, gateway));
+  };
+  return spec;
+}
+
+} // namespace troupe

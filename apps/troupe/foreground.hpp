@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "actors/config/node_config.hpp"
+#include "actors/node/run_node.hpp"
+#include "apps/troupe/exit_code.hpp"
+
+namespace troupe {
+
+/// The configuration of a file. nullopt: its faults are on standard error, and the exit code is config.
+std::optional<node_config> read_config_or_complain(const std::filesystem::path& file);
+
+/// Runs a node in the foreground until SIGINT, SIGTERM or its own end. Prints its URL and a curl line when
+/// it is ready. A second signal, while it drains, ends the process at once.
+exit_code run_in_foreground(const node_config&);
+
+} // namespace troupe

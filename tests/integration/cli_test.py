@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that need no server: what they print, and how they exit."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TROUPE = sys.argv.pop(1)
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def troupe(*arguments, text=b""):
+    return subprocess.run([TROUPE, *map(str, arguments)], input=text, capture_output=True, timeout=60)
+
+
+class Cli(unittest.TestCase):
+    def check_text(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "node.conf"
+            path.write_text(text)
+            done = troupe("check", "-c", path)
+            return done.returncode, done.stderr.decode().replace(folder + "/", "").splitlines()
+
+    def test_help_explains_every_command(self):
+        done = troupe("--help")
+        self.assertEqual(done.returncode, 0)
+        for command in ("serve", "run", "chat", "check", "tokenize", "render", "version"):
+            self.assertIn(command, done.stdout.decode())
+            help_of = troupe(command, "--help")
+            self.assertEqual(help_of.returncode, 0)
+            self.assertIn("Usage: troupe " + command, help_of.stdout.decode())
+
+    def test_a_wrong_command_line_exits_1_and_says_what_is_wrong(self):
+        for arguments, named in (
+            ((), "Usage"),
+            (("bogus",), "bogus"),
+            (("check", "--bogus"), "--bogus"),
+            (("check",), "-c FILE"),
+            (("serve",), "--config"),
+            (("run",), "model"),
+            (("run", "m.gguf", "a", "b"), "quotes"),
+            (("chat", "--url", "ftp://x", "hi"), "ftp://x"),
+            (("tokenize",), "model"),
+            (("render", "x", "--now", "noon"), "noon"),
+        ):
+            with self.subTest(arguments):
+                done = troupe(*arguments)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(named, done.stderr.decode())
+                self.assertEqual(done.stdout, b"")
+
+    def test_version_is_json_on_demand(self):
+        self.assertRegex(troupe("version").stdout.decode(), r"^troupe \d+\.\d+\.\d+\n$")
+        self.assertEqual(set(json.loads(troupe("version", "--json").stdout)), {"version", "wire", "compiler"})
+
+    def test_a_config_with_three_faults_reports_three_lines_and_exits_2(self):
+        code, lines = self.check_text(
+            'troupe {\n  model { path = "m.gguf" }\n  http { listen = "0.0.0.0:80" }\n  kv { memroy = 1GiB }\n'
+            "  decode-worker { count = 0 }\n}\n"
+        )
+        self.assertEqual(code, 2)
+        self.assertEqual(len(lines), 3)
+        for line, begin in zip(
+            lines,
+            ("node.conf:3:troupe.http.listen: ", "node.conf:4:troupe.kv.memroy: ", "node.conf:5:troupe.decode-worker.count: "),
+        ):
+            self.assertTrue(line.startswith(begin), line)
+
+    def test_the_configurations_of_the_repository_are_valid(self):
+        for path in sorted((ROOT / "configs").glob("*.conf")):
+            done = troupe("check", "-c", path)
+            self.assertEqual((done.returncode, done.stderr), (0, b""), path)
+            self.assertIn(": ok (", done.stdout.decode())
+
+    def test_check_reference_prints_what_the_repository_holds(self):
+        self.assertEqual(troupe("check", "--reference").stdout, (ROOT / "configs" / "reference.conf").read_bytes())
+
+    def test_serve_and_run_refuse_a_wrong_config_like_check(self):
+        for command in ("serve", "run"):
+            done = troupe(command, "-c", "/nonexistent.conf")
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr, b"/nonexistent.conf: there is no such file\n")
+
+    def test_what_is_no_model_exits_3(self):
+        for command in ("tokenize", "render"):
+            self.assertEqual(troupe(command, "/nonexistent").returncode, 3)
+        self.assertEqual(troupe("tokenize", __file__).returncode, 3)
+
+    @unittest.skipUnless(MODEL.exists(), "SKIPPED: the demo model is not in models/; scripts/setup fetches it")
+    def test_tokenize_and_its_reverse_give_the_text_back(self):
+        text = "Hello, wörld! <|im_start|>\n\t 12345 👍".encode()
+        ids = troupe("tokenize", MODEL, text=text)
+        self.assertEqual(ids.returncode, 0)
+        self.assertNotIn(1, json.loads(ids.stdout))  # <|im_start|> is text here
+        back = troupe("tokenize", MODEL, "--decode", text=ids.stdout)
+        self.assertEqual((back.returncode, back.stdout), (0, text))
+        for wrong in (b"", b"{}", b"[[1]]", b"[-1]", b"[1.5]", b"[99999999]", b'["a"]'):
+            done = troupe("tokenize", MODEL, "--decode", text=wrong)
+            self.assertEqual((done.returncode, done.stdout), (1, b""), wrong)
+
+    @unittest.skipUnless(MODEL.exists(), "SKIPPED: the demo model is not in models/; scripts/setup fetches it")
+    def test_render_takes_the_template_of_a_model(self):
+        context = {"messages": [{"role": "user", "content": "Hi ü"}], "add_generation_prompt": True}
+        done = troupe("render", MODEL, text=json.dumps(context).encode())
+        self.assertEqual(done.returncode, 0)
+        self.assertTrue(done.stdout.decode().endswith("<|im_start|>user\nHi ü<|im_end|>\n<|im_start|>assistant\n"))
+
+    def test_render_takes_a_template_and_a_clock(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "t.jinja"
+            path.write_text("{{ strftime_now('%Y-%m-%d %H:%M:%S') }} {{ x }}")
+            for now in ("2024-07-26T12:00:00", "2024-07-26 12:00"):
+                done = troupe("render", path, "--now", now, text=b'{"x": 1}')
+                self.assertEqual((done.returncode, done.stdout), (0, b"2024-07-26 12:00:00 1"))
+            for wrong in (b"", b"[]", b'{"x":' + b"[" * 100 + b"]" * 100 + b"}"):
+                self.assertEqual(troupe("render", path, text=wrong).returncode, 1)
+            path.write_text("{{ raise_exception('no') }}")
+            done = troupe("render", path, text=b"{}")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("no", done.stderr.decode())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// A prompt is prefilled by one worker and decoded by another. The mock executor fails a step whose KV is
+// not what the sequence's tokens say, so equal text here means that the right bytes were in the right place.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/support/scenario.hpp"
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+const std::string prefill_1 = "troupe.prefill-worker/1";
+const std::string decode_1 = "troupe.decode-worker/1";
+
+/// The text of a request on a node without prefill workers.
+std::vector<token_id> aggregated_text(std::uint32_t prompt_tokens, std::uint32_t output_tokens = 16) {
+  scenario node{{.prefill_workers = 0, .blocks = 256}};
+  node.start(scenario::make_request(1, prompt_tokens, output_tokens));
+  node.settle();
+  REQUIRE(node.client(1).finish == finish_reason::length);
+  return node.client(1).tokens;
+}
+
+void check_all_free(scenario& node, const std::string& worker) {
+  auto load = node.load_of(worker);
+  CHECK(load.running == 0);
+  CHECK(load.queued == 0);
+  CHECK(load.quarantined_blocks == 0);
+  CHECK(load.free_blocks == load.blocks);
+}
+
+} // namespace
+
+TEST_CASE("a prompt that crosses gives the same text as one that does not, and decode computes none of it") {
+  for (std::uint32_t prompt : {1u, 15u, 16u, 17u, 100u, 500u}) {
+    CAPTURE(prompt);
+    scenario node{{}};
+    node.start(scenario::make_request(1, prompt));
+    node.settle();
+    CHECK(node.client(1).tokens == aggregated_text(prompt));
+    CHECK(node.client(1).ends == 1);
+    CHECK(node.client(1).usage.prompt_tokens == prompt);
+    CHECK(node.client(1).usage.output_tokens == 16);
+    CHECK(node.metric("prompt-tokens-computed", "decode") == 0);
+    CHECK(node.metric("prompt-tokens-computed", "prefill") == prompt);
+    CHECK(node.metric("kv-landings-completed", "decode") == 1);
+    check_all_free(node, prefill_1);
+    check_all_free(node, decode_1);
+  }
+}
+
+TEST_CASE("the transport moves exactly the prompt's blocks, between two regions that do not overlap") {
+  scenario node{{}};
+  node.start(scenario::make_request(1, 100));
+  node.settle();
+  REQUIRE(node.executors().alive.size() == 2);
+  auto prefill = node.executor(0).kv_memory(0);
+  auto decode = node.executor(1).kv_memory(0);
+  CHECK((prefill.data + prefill.bytes <= decode.data || decode.data + decode.bytes <= prefill.data));
+  auto blocks = (100 + 15) / 16;
+  CHECK(node.transport()->bytes_moved() == blocks * node.executor(0).info().groups[0].block_bytes);
+  CHECK(node.metric("kv-blocks-received", "decode") == blocks);
+}
+
+TEST_CASE("blocks travel while the prompt is still being computed") {
+  scenario node{{.blocks = 128, .chunk_tokens = 64}};
+  std::int64_t arrived_before_last = -1;
+  std::uint32_t computed = 0;
+  node.executors().before_submit = [&](observed_executor& e, const gpu::step& s) {
+    if (node.executors().alive.front() != &e)
+      return;
+    computed += s.computed_tokens();
+    if (computed == 1000 && arrived_before_last < 0)
+      arrived_before_last = node.metric("kv-blocks-received", "decode");
+  };
+  node.start(scenario::make_request(1, 1000));
+  node.settle();
+  CHECK(node.client(1).finish == finish_reason::length);
+  MESSAGE("blocks that had arrived before the last prefill step was submitted: " << arrived_before_last << " of 63");
+  CHECK(arrived_before_last >= 40);
+}
+
+TEST_CASE("a flipped byte is a counted miss and changes no text") {
+  auto right = aggregated_text(100);
+  for (std::uint64_t block : {0u, 3u, 6u}) {
+    CAPTURE(block);
+    scenario node{{.faults = {.seed = block + 1, .flip = {block}}}};
+    node.start(scenario::make_request(1, 100));
+    node.settle();
+    CHECK(node.transport()->flips() == 1);
+    CHECK(node.metric("kv-checksum-misses", "decode") == 1);
+    CHECK(node.metric("kv-landings-broken", "decode") == 1);
+    // Only what follows the last good block is computed again.
+    CHECK(node.metric("prompt-tokens-computed", "decode") == 100 - static_cast<std::int64_t>(block) * 16);
+    CHECK(node.client(1).tokens == right);
+    check_all_free(node, decode_1);
+  }
+}
+
+TEST_CASE("nothing is decoded before the completion record and the last block are there") {
+  SUBCASE("the transport withholds a completion, so prefill withholds its record") {
+    scenario node{{.faults = {.hold_completion = {6}}}};
+    node.start(scenario::make_request(1, 100));
+    node.settle();
+    CHECK(node.executor(1).steps_submitted() == 0);
+    CHECK(node.client(1).tokens.empty());
+    node.transport()->release();
+    node.settle();
+    CHECK(node.client(1).tokens == aggregated_text(100));
+  }
+  SUBCASE("the transport withholds an arrival") {
+    scenario node{{.faults = {.hold_arrival = {2}}}};
+    node.start(scenario::make_request(1, 100));
+    node.settle();
+    CHECK(node.executor(1).steps_submitted() == 0);
+    node.transport()->release();
+    node.settle();
+    CHECK(node.client(1).tokens == aggregated_text(100));
+  }
+}
+
+TEST_CASE("a landing that never completes is given up, and its blocks stay in quarantine until the fence") {
+  scenario node{{.faults = {.drop_completion = {6}}}};
+  auto request = scenario::make_request(1, 100);
+  request.time_left = std::chrono::seconds{2};
+  node.start(std::move(request));
+  node.settle();
+  CHECK(node.load_of(decode_1).running == 1);
+  node.advance(std::chrono::seconds{4});
+  CHECK(node.client(1).failure == errc::deadline_exceeded);
+  CHECK(node.client(1).ends == 1);
+  node.advance(std::chrono::seconds{60});
+  check_all_free(node, decode_1);
+  check_all_free(node, prefill_1);
+}
+
+TEST_CASE("a repeated prompt travels and is computed only where it is new") {
+  scenario node{{.blocks = 256}};
+  node.start(scenario::make_request(1, 1000));
+  node.settle();
+  auto moved = node.transport()->bytes_moved();
+  auto computed = node.metric("prompt-tokens-computed", "prefill");
+  CHECK(computed == 1000);
+  node.start(scenario::make_request(2, 1000));
+  node.settle();
+  CHECK(node.client(2).tokens == node.client(1).tokens);
+  CHECK(node.client(2).usage.cached_tokens >= 976);
+  CHECK(node.metric("prompt-tokens-computed", "prefill") - computed <= 24);
+  CHECK(node.transport()->bytes_moved() - moved <= 2 * node.executor(0).info().groups[0].block_bytes);
+}

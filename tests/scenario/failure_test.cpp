@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Actors that fail in mid-request, under virtual time.
+#include <doctest/doctest.h>
+
+#include <caf/send.hpp>
+
+#include "tests/support/scenario.hpp"
+
+using namespace troupe;
+using namespace troupe::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string prefill_1 = "troupe.prefill-worker/1";
+const std::string decode_1 = "troupe.decode-worker/1";
+
+std::vector<token_id> undisturbed_text() {
+  scenario node{{}};
+  node.start(scenario::make_request(1, 100, 40));
+  node.settle();
+  REQUIRE(node.client(1).finish == finish_reason::length);
+  return node.client(1).tokens;
+}
+
+/// The request ended whole, the next one does, and all blocks of both workers are free.
+void check_recovered(scenario& node, const std::vector<token_id>& right) {
+  node.advance(5s);
+  CHECK(node.client(1).ends == 1);
+  CHECK(node.client(1).finish == finish_reason::length);
+  CHECK(node.client(1).tokens == right);
+  CHECK(node.client(1).usage.output_tokens == 40);
+  node.start(scenario::make_request(2, 100, 40));
+  node.advance(1s);
+  CHECK(node.client(2).tokens == right);
+  CHECK_FALSE(node.gave_up());
+  for (auto& worker : {prefill_1, decode_1}) {
+    auto load = node.load_of(worker);
+    CHECK(load.blocks > 0);
+    CHECK(load.free_blocks == load.blocks);
+    CHECK(load.quarantined_blocks == 0);
+  }
+}
+
+} // namespace
+
+TEST_CASE("an actor that is killed in mid-request is restarted, and the request ends whole with the same text") {
+  auto right = undisturbed_text();
+  // Steps before the kill: in mid-prefill, at the hand-over, in mid-decode.
+  for (std::uint32_t steps : {1u, 2u, 3u, 10u, 30u})
+    for (auto& service : {prefill_1, decode_1, std::string{local_services::router}, std::string{local_services::directory},
+                          std::string{local_services::transport_endpoint}}) {
+      CAPTURE(steps);
+      CAPTURE(service);
+      scenario node{{.chunk_tokens = 50}};
+      node.start(scenario::make_request(1, 100, 40));
+      node.settle_steps(steps);
+      node.kill(service);
+      check_recovered(node, right);
+    }
+}
+
+TEST_CASE("a router that is killed before it answers is asked again") {
+  auto right = undisturbed_text();
+  scenario node{{}};
+  node.kill(std::string{local_services::router});
+  node.start(scenario::make_request(1, 100, 40));
+  check_recovered(node, right);
+}
+
+TEST_CASE("a device that is lost takes its worker along, and the request goes on in the next") {
+  auto right = undisturbed_text();
+  for (std::size_t which : {0u, 1u})
+    for (std::uint32_t steps : {0u, 1u, 10u}) {
+      CAPTURE(which);
+      CAPTURE(steps);
+      scenario node{{.chunk_tokens = 50}};
+      node.start(scenario::make_request(1, 100, 40));
+      node.settle_steps(steps);
+      node.executor(which).inner().lose_device();
+      check_recovered(node, right);
+    }
+}
+
+TEST_CASE("a session that is killed frees what its request held") {
+  for (std::uint32_t steps : {0u, 1u, 10u}) {
+    CAPTURE(steps);
+    scenario node{{.chunk_tokens = 50}};
+    auto session = node.start(scenario::make_request(1, 100, 40));
+    node.settle_steps(steps);
+    caf::anon_send_exit(session, caf::exit_reason::kill);
+    node.advance(1s);
+    for (auto& worker : {prefill_1, decode_1}) {
+      auto load = node.load_of(worker);
+      CHECK(load.running == 0);
+      CHECK(load.free_blocks == load.blocks);
+    }
+    node.start(scenario::make_request(2, 100, 40));
+    node.advance(1s);
+    CHECK(node.client(2).finish == finish_reason::length);
+  }
+}
+
+TEST_CASE("the fourth failure within ten seconds ends the node, a fourth one later does not") {
+  SUBCASE("within") {
+    scenario node{{}};
+    for (int i = 0; i < 3; ++i) {
+      node.kill(decode_1);
+      node.advance(1s);
+      CHECK_FALSE(node.gave_up());
+    }
+    node.kill(decode_1);
+    node.advance(1s);
+    CHECK(node.gave_up());
+  }
+  SUBCASE("later") {
+    scenario node{{}};
+    for (int i = 0; i < 5; ++i) {
+      node.kill(decode_1);
+      node.advance(11s);
+    }
+    CHECK_FALSE(node.gave_up());
+  }
+}
+
+TEST_CASE("a request that no worker can continue ends in an error, once") {
+  scenario node{{.prefill_workers = 0}};
+  node.start(scenario::make_request(1, 100, 40));
+  node.settle_steps(10);
+  for (int i = 0; i < 4; ++i) {
+    node.kill(decode_1);
+    node.advance(400ms);
+  }
+  CHECK(node.gave_up());
+  node.advance(60s);
+  CHECK(node.client(1).ends == 1);
+  CHECK(node.client(1).failure.has_value());
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batching, sharing, admission, deadlines and cancellation of a node, under virtual time.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/support/scenario.hpp"
+
+using namespace troupe;
+using namespace troupe::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string decode_1 = "troupe.decode-worker/1";
+const std::string decode_2 = "troupe.decode-worker/2";
+
+scenario::options aggregated(scenario::options o = {}) {
+  o.prefill_workers = 0;
+  return o;
+}
+
+inference_request distinct_request(std::uint64_t id, std::uint32_t prompt_tokens, std::uint32_t output_tokens) {
+  auto request = scenario::make_request(id, prompt_tokens, output_tokens);
+  request.prompt[0] = static_cast<token_id>(id % 500);
+  return request;
+}
+
+} // namespace
+
+TEST_CASE("eight streams share their steps, and each has its first token before any has ended") {
+  std::int64_t alone = 0;
+  {
+    scenario node{aggregated({.blocks = 256})};
+    node.start(distinct_request(1, 20, 128));
+    node.settle();
+    alone = node.metric("decode-steps", "decode");
+  }
+  scenario node{aggregated({.blocks = 256})};
+  for (std::uint64_t id = 1; id <= 8; ++id)
+    node.start(distinct_request(id, 20, 128));
+  bool all_began = false;
+  for (int i = 0; i < 400; ++i) {
+    node.settle_steps(1);
+    std::uint32_t began = 0, ended = 0;
+    for (std::uint64_t id = 1; id <= 8; ++id) {
+      began += node.client(id).tokens.empty() ? 0 : 1;
+      ended += node.client(id).ends;
+    }
+    all_began = all_began || began == 8;
+    if (!all_began)
+      CHECK(ended == 0);
+  }
+  node.settle();
+  CHECK(all_began);
+  auto together = node.metric("decode-steps", "decode");
+  MESSAGE("decode steps: " << alone << " for one stream, " << together << " for eight");
+  CHECK(static_cast<double>(together) < 1.3 * static_cast<double>(alone));
+}
+
+TEST_CASE("token k reaches the hub while step k + 2 is held") {
+  scenario node{aggregated()};
+  node.start(scenario::make_request(1, 20, 10));
+  for (std::uint32_t k = 1; k <= 8; ++k) {
+    node.settle_steps(1);
+    CHECK(node.client(1).tokens.size() == k);
+  }
+}
+
+TEST_CASE("sixteen requests that need three times the blocks there are all finish, with unchanged text") {
+  std::vector<std::vector<token_id>> right;
+  for (std::uint64_t id = 1; id <= 16; ++id) {
+    scenario node{aggregated()};
+    node.start(distinct_request(id, 100, 100));
+    node.settle();
+    right.push_back(node.client(id).tokens);
+  }
+  scenario node{aggregated({.blocks = 64})};
+  for (std::uint64_t id = 1; id <= 16; ++id)
+    node.start(distinct_request(id, 100, 100));
+  node.settle();
+  for (std::uint64_t id = 1; id <= 16; ++id) {
+    CHECK(node.client(id).finish == finish_reason::length);
+    CHECK(node.client(id).tokens == right[id - 1]);
+  }
+  CHECK(node.metric("preemptions", "decode") > 0);
+  CHECK(node.load_of(decode_1).free_blocks == 64);
+}
+
+TEST_CASE("the blocks of a client that went away are free before the second step after") {
+  scenario node{aggregated()};
+  node.start(scenario::make_request(1, 100, 100));
+  node.settle_steps(10);
+  CHECK(node.load_of(decode_1).free_blocks < 64);
+  node.disconnect(1);
+  node.settle_steps(1);
+  CHECK(node.load_of(decode_1).free_blocks == 64);
+}
+
+TEST_CASE("after five hundred cancels at any moment all blocks are free") {
+  for (std::uint32_t prefill_workers : {0u, 1u}) {
+    scenario node{{.prefill_workers = prefill_workers, .chunk_tokens = 32}};
+    for (std::uint64_t id = 1; id <= 500; ++id) {
+      node.start(distinct_request(id, 20 + static_cast<std::uint32_t>(id % 90), 20));
+      node.settle_steps(static_cast<std::uint32_t>(id * 7 % 13));
+      node.disconnect(id);
+      if (id % 5 == 0)
+        node.settle();
+    }
+    node.advance(1s);
+    auto load = node.load_of(decode_1);
+    CHECK(load.free_blocks == load.blocks);
+    CHECK(load.quarantined_blocks == 0);
+    CHECK(load.running == 0);
+    if (prefill_workers > 0)
+      CHECK(node.load_of("troupe.prefill-worker/1").free_blocks == load.blocks);
+  }
+}
+
+TEST_CASE("one request over the admission limit is refused as overloaded, and the others finish") {
+  scenario node{aggregated({.queued_max = 2, .running_max = 1})};
+  for (std::uint64_t id = 1; id <= 4; ++id)
+    node.start(distinct_request(id, 20, 10));
+  node.settle_steps(1);
+  std::uint32_t refused = 0;
+  for (std::uint64_t id = 1; id <= 4; ++id)
+    refused += node.client(id).failure == errc::overloaded ? 1 : 0;
+  CHECK(refused == 1);
+  node.settle();
+  for (std::uint64_t id = 1; id <= 4; ++id)
+    CHECK(node.client(id).ends == 1);
+}
+
+TEST_CASE("a request whose time is up ends with an error, running or waiting") {
+  scenario node{aggregated({.running_max = 1})};
+  node.start(distinct_request(1, 20, 1000));
+  auto late = distinct_request(2, 20, 10);
+  late.time_left = 1s;
+  node.start(std::move(late));
+  auto impatient = distinct_request(3, 20, 10);
+  impatient.queue_time_left = 500ms;
+  node.start(std::move(impatient));
+  node.settle_steps(3);
+  auto& scheduler = dynamic_cast<caf::scheduler::test_coordinator&>(node.system().scheduler());
+  for (int i = 0; i < 40; ++i) {
+    scheduler.advance_time(50ms);
+    node.settle_steps(1);
+  }
+  CHECK(node.client(2).failure == errc::deadline_exceeded);
+  CHECK(node.client(3).failure == errc::deadline_exceeded);
+  CHECK(node.client(2).ends == 1);
+  CHECK(node.client(3).ends == 1);
+  CHECK(node.client(1).ends == 0);
+}
+
+TEST_CASE("priority -1 overtakes those that wait") {
+  scenario node{aggregated({.running_max = 1})};
+  std::vector<std::uint64_t> order;
+  for (std::uint64_t id = 1; id <= 4; ++id) {
+    auto request = distinct_request(id, 20, 5);
+    request.priority = id == 4 ? -1 : 0;
+    node.start(std::move(request));
+    node.settle_steps(id == 1 ? 1 : 0);
+  }
+  for (int i = 0; i < 100; ++i) {
+    node.settle_steps(1);
+    for (std::uint64_t id = 1; id <= 4; ++id)
+      if (node.client(id).ends > 0 && std::ranges::find(order, id) == order.end())
+        order.push_back(id);
+  }
+  CHECK(order == std::vector<std::uint64_t>{1, 4, 2, 3});
+}
+
+TEST_CASE("two decode workers share forty equal requests") {
+  scenario node{aggregated({.decode_workers = 2, .blocks = 512})};
+  for (std::uint64_t id = 1; id <= 40; ++id)
+    node.start(distinct_request(id, 20, 10));
+  node.settle_steps(1);
+  auto first = node.load_of(decode_1), second = node.load_of(decode_2);
+  CHECK(first.running + first.queued + second.running + second.queued == 40);
+  CHECK(std::max(first.running + first.queued, second.running + second.queued) <= 24);
+  node.settle();
+  for (std::uint64_t id = 1; id <= 40; ++id)
+    CHECK(node.client(id).finish == finish_reason::length);
+}

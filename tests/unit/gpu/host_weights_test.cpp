@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models that must not load, and the sentence that says why.
+#include <doctest/doctest.h>
+
+#include "gpu/host/host_weights.hpp"
+#include "tests/support/tiny_llama.hpp"
+
+using namespace troupe;
+using namespace troupe::gpu;
+
+namespace {
+
+expected<std::shared_ptr<const host::host_weights>, error> load(std::span<const std::byte> bytes) {
+  const test::temporary_file file{bytes};
+  auto opened = gguf_file::open(file.path());
+  if (!opened)
+    return unexpected{opened.error()};
+  return host::host_weights::load(*opened);
+}
+
+/// The error of a model whose tensor `name` was changed.
+error spoiled(const std::string& name, const std::function<void(test::tiny_llama::tensor&)>& change) {
+  auto loaded = load(test::tiny_llama{}.write([&](auto& t) {
+    if (t.name == name)
+      change(t);
+  }));
+  REQUIRE_FALSE(loaded);
+  return loaded.error();
+}
+
+bool names(const error& e, std::string_view what) { return e.context.find(what) != std::string::npos; }
+
+/// A file with the given keys changed: tiny_llama's own, built by hand.
+error with_numbers(const std::function<void(test::tiny_llama&)>& change) {
+  test::tiny_llama model;
+  change(model);
+  auto loaded = load(model.write());
+  REQUIRE_FALSE(loaded);
+  return loaded.error();
+}
+
+} // namespace
+
+TEST_CASE("progress is told per tensor and ends at the total") {
+  const auto bytes = test::tiny_llama{}.write();
+  const test::temporary_file file{bytes};
+  auto opened = gguf_file::open(file.path());
+  REQUIRE(opened);
+  std::vector<host::load_progress> seen;
+  REQUIRE(host::host_weights::load(*opened, [&](host::load_progress p) { seen.push_back(p); }));
+  REQUIRE(seen.size() == opened->tensors().size());
+  for (std::size_t i = 1; i < seen.size(); ++i)
+    CHECK(seen[i].bytes_done > seen[i - 1].bytes_done);
+  CHECK(seen.back().bytes_done == seen.back().bytes_total);
+}
+
+TEST_CASE("a missing tensor is named") {
+  for (const auto* name : {"token_embd.weight", "blk.1.attn_k.weight", "blk.0.ffn_norm.weight", "output_norm.weight"}) {
+    const auto e = spoiled(name, [](auto& t) { t.name.clear(); });
+    CHECK(e.code == errc::missing);
+    CHECK(names(e, name));
+  }
+}
+
+TEST_CASE("a wrong shape is named with both shapes") {
+  const auto e = spoiled("blk.1.attn_v.weight", [](auto& t) {
+    t.dims = {64, 16};
+    t.data = test::random_matrix(t.type, 16, 64, 1);
+  });
+  CHECK(e.code == errc::missing);
+  CHECK(names(e, "blk.1.attn_v.weight"));
+  CHECK(names(e, "[64, 16]"));
+  CHECK(names(e, "[64, 32]"));
+  CHECK(names(spoiled("blk.0.ffn_down.weight", [](auto& t) { t.dims = {32, 64, 3}; }), "blk.0.ffn_down.weight"));
+}
+
+TEST_CASE("an unsupported type is named with its tensor") {
+  const auto e = spoiled("blk.0.ffn_gate.weight", [](auto& t) { t.type = static_cast<tensor_type>(12); });
+  CHECK(e.code == errc::unsupported);
+  CHECK(names(e, "blk.0.ffn_gate.weight"));
+  CHECK(names(e, "Q4_K"));
+  const auto norm = spoiled("blk.0.attn_norm.weight", [](auto& t) {
+    t.type = tensor_type::f16;
+    t.data.resize(64 * 2);
+  });
+  CHECK(norm.code == errc::unsupported);
+  CHECK(names(norm, "blk.0.attn_norm.weight"));
+}
+
+TEST_CASE("a tensor that no llama has is refused rather than left out") {
+  const auto e = spoiled("output_norm.weight", [](auto& t) { t.name = "blk.0.attn_q.bias"; });
+  CHECK_FALSE(e.context.empty());
+  auto loaded = load(test::tiny_llama{.layers = 3}.write([](auto& t) {
+    if (t.name == "blk.2.attn_norm.weight")
+      t.name = "rope_freqs.weight";
+  }));
+  REQUIRE_FALSE(loaded);
+  // Both faults are there; one of them is named.
+  CHECK((names(loaded.error(), "blk.2.attn_norm.weight") || names(loaded.error(), "rope_freqs.weight")));
+}
+
+TEST_CASE("numbers that do not fit each other are refused by key") {
+  CHECK(names(with_numbers([](auto& m) { m.kv_heads = 4; }), "head_count_kv"));
+  CHECK(names(with_numbers([](auto& m) { m.context_tokens = 0; }), "llama.context_length"));
+  CHECK(names(with_numbers([](auto& m) { m.context_tokens = ~0u; }), "llama.context_length"));
+  CHECK(names(with_numbers([](auto& m) {
+          m.head_width = 15;
+          m.attention_type = tensor_type::f32;
+        }), "heads are 15 wide"));
+}
+
+TEST_CASE("another architecture or missing key is named") {
+  test::gguf_writer file;
+  file.add_string("general.architecture", "gemma3");
+  CHECK(names(load(file.finish()).error(), "gemma3"));
+  test::gguf_writer empty;
+  CHECK(names(load(empty.finish()).error(), "general.architecture"));
+  test::gguf_writer scaled;
+  scaled.add_string("general.architecture", "llama");
+  scaled.add_string("llama.rope.scaling.type", "yarn");
+  CHECK(names(load(scaled.finish()).error(), "yarn"));
+}
+
+TEST_CASE("the hash follows the weights") {
+  const auto a = load(test::tiny_llama{}.write());
+  const auto b = load(test::tiny_llama{}.write());
+  const auto c = load(test::tiny_llama{}.write([](auto& t) {
+    if (t.name == "blk.1.ffn_up.weight")
+      t.data.back() ^= std::byte{1};
+  }));
+  REQUIRE((a && b && c));
+  CHECK((*a)->hash() == (*b)->hash());
+  CHECK((*a)->hash() != (*c)->hash());
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kernel of every path of this CPU against double precision, and against itself.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "gpu/host/kernels.hpp"
+#include "gpu/host/packed_matrix.hpp"
+#include "tests/support/splitmix64.hpp"
+#include "tests/support/tiny_llama.hpp"
+
+using namespace troupe;
+using namespace troupe::gpu;
+using namespace troupe::gpu::host;
+
+namespace {
+
+/// A packed random matrix with the memory that it lies in.
+struct random_weights {
+  random_weights(tensor_type type, std::uint32_t rows, std::uint32_t columns)
+    : file(test::random_matrix(type, rows, columns, rows * 1000 + columns)), packed(packed_bytes(type, rows, columns)) {
+    view = pack({"w", type, {columns, rows, 1, 1}, file}, packed.data());
+  }
+  std::vector<std::byte> file;
+  std::vector<std::byte> packed;
+  packed_view view;
+};
+
+std::vector<float> random_floats(std::size_t count, std::uint64_t seed) {
+  test::splitmix64 random{seed};
+  std::vector<float> x(count);
+  for (auto& v : x)
+    v = static_cast<float>(static_cast<double>(random.next() >> 40) * 0x1p-23 - 1);
+  return x;
+}
+
+/// out[tokens][padded rows] of one call over all groups.
+std::vector<float> multiply(simd_path path, const packed_view& w, const std::vector<float>& x, std::uint32_t first,
+                            std::uint32_t tokens) {
+  std::vector<float> out(std::size_t{tokens} * padded(w.rows));
+  kernels_of(path).multiply({.weights = w, .x = x.data() + std::size_t{first} * w.columns, .x_stride = w.columns, .out = out.data(),
+                             .out_stride = padded(w.rows), .tokens = tokens, .group_end = w.groups()});
+  return out;
+}
+
+constexpr tensor_type all_types[] = {tensor_type::f32,  tensor_type::f16,  tensor_type::bf16,
+                                     tensor_type::q8_0, tensor_type::q4_0, tensor_type::q4_1};
+
+/// Rows and columns; columns of the plain types need not be whole blocks.
+std::vector<std::pair<std::uint32_t, std::uint32_t>> shapes_of(tensor_type type) {
+  if (packing_of(type).elements == 1)
+    return {{1, 1}, {17, 3}, {33, 193}, {16, 400}, {79, 64}};
+  return {{1, 32}, {17, 64}, {33, 224}, {80, 416}, {79, 96}};
+}
+
+} // namespace
+
+TEST_CASE("products are those of double precision for every type, odd shape and path") {
+  for (auto type : all_types)
+    for (auto [rows, columns] : shapes_of(type)) {
+      const random_weights w{type, rows, columns};
+      constexpr std::uint32_t tokens = 15;
+      const auto x = random_floats(std::size_t{tokens} * columns, 1);
+      std::vector<float> row(columns);
+      std::vector<double> expected_out;
+      std::vector<double> bound; // error of a sum of n products, generously: n × 2^-24 × Σ |w x|
+      for (std::uint32_t r = 0; r < rows; ++r) {
+        unpack_row(w.view, r, row.data());
+        for (std::uint32_t t = 0; t < tokens; ++t) {
+          double sum = 0, magnitude = 0;
+          for (std::uint32_t k = 0; k < columns; ++k) {
+            const double product = static_cast<double>(row[k]) * x[t * columns + k];
+            sum += product;
+            magnitude += std::abs(product);
+          }
+          expected_out.push_back(sum);
+          bound.push_back((columns + 4) * 0x1p-24 * magnitude + 1e-12);
+        }
+      }
+      for (auto path : supported_simd_paths()) {
+        const auto out = multiply(path, w.view, x, 0, tokens);
+        std::size_t wrong = 0;
+        for (std::uint32_t r = 0; r < rows; ++r)
+          for (std::uint32_t t = 0; t < tokens; ++t)
+            wrong += !(std::abs(out[t * padded(rows) + r] - expected_out[r * tokens + t]) <= bound[r * tokens + t]);
+        CAPTURE(to_string(path));
+        CAPTURE(to_string(type));
+        CAPTURE(rows);
+        CAPTURE(columns);
+        CHECK(wrong == 0);
+      }
+    }
+}
+
+TEST_CASE("a product has the same bits in every batch and cut of the rows") {
+  for (auto path : supported_simd_paths())
+    for (auto type : all_types) {
+      const auto [rows, columns] = shapes_of(type).at(2); // longer than a tile
+      const random_weights w{type, rows, columns};
+      constexpr std::uint32_t tokens = 29;
+      const auto x = random_floats(std::size_t{tokens} * columns, 2);
+      const auto stride = padded(rows);
+      std::vector<float> singles;
+      for (std::uint32_t t = 0; t < tokens; ++t) {
+        const auto one = multiply(path, w.view, x, t, 1);
+        singles.insert(singles.end(), one.begin(), one.end());
+      }
+      std::size_t wrong = 0;
+      for (std::uint32_t batch = 2; batch <= tokens; ++batch) {
+        const auto out = multiply(path, w.view, x, 0, batch);
+        wrong += !std::equal(out.begin(), out.end(), singles.begin());
+      }
+      // Group by group, added to what is there.
+      std::vector<float> sums(std::size_t{tokens} * stride, 1.0f);
+      for (std::uint32_t g = 0; g < w.view.groups(); ++g)
+        kernels_of(path).multiply({.weights = w.view, .x = x.data(), .x_stride = columns, .out = sums.data(), .out_stride = stride,
+                                   .tokens = tokens, .group_begin = g, .group_end = g + 1, .end = epilogue::add});
+      for (std::size_t i = 0; i < sums.size(); ++i)
+        wrong += sums[i] != 1.0f + singles[i];
+      CAPTURE(to_string(path));
+      CAPTURE(to_string(type));
+      CHECK(wrong == 0);
+    }
+}
+
+TEST_CASE("the fused paths have equal bits") {
+  if (supported_simd_paths().back() != simd_path::avx512) {
+    MESSAGE("SKIPPED: this CPU has no AVX-512");
+    return;
+  }
+  for (auto type : all_types) {
+    const auto [rows, columns] = shapes_of(type).at(3);
+    const random_weights w{type, rows, columns};
+    const auto x = random_floats(std::size_t{20} * columns, 3);
+    CHECK(multiply(simd_path::avx2, w.view, x, 0, 20) == multiply(simd_path::avx512, w.view, x, 0, 20));
+  }
+}
+
+TEST_CASE("packing keeps every value: GGUF's definition of each type") {
+  // One row, by hand: scale 0.5 (f16 0x3800), minimum -1 (0xbc00), quants 0, 1, 2 … in file order.
+  std::vector<std::byte> q4_1{std::byte{0x00}, std::byte{0x38}, std::byte{0x00}, std::byte{0xbc}};
+  std::vector<std::byte> q4_0{std::byte{0x00}, std::byte{0x38}};
+  std::vector<std::byte> q8_0{std::byte{0x00}, std::byte{0x38}};
+  for (int i = 0; i < 16; ++i) {
+    q4_1.push_back(static_cast<std::byte>(i | (15 - i) << 4));
+    q4_0.push_back(static_cast<std::byte>(i | (15 - i) << 4));
+  }
+  for (int i = 0; i < 32; ++i)
+    q8_0.push_back(static_cast<std::byte>(i - 16));
+  const auto unpacked = [](tensor_type type, const std::vector<std::byte>& data) {
+    std::vector<std::byte> packed(packed_bytes(type, 1, 32));
+    std::vector<float> row(32);
+    unpack_row(pack({"w", type, {32, 1, 1, 1}, data}, packed.data()), 0, row.data());
+    return row;
+  };
+  const auto a = unpacked(tensor_type::q4_1, q4_1), b = unpacked(tensor_type::q4_0, q4_0), c = unpacked(tensor_type::q8_0, q8_0);
+  for (int i = 0; i < 32; ++i) {
+    const int nibble = i < 16 ? i : 31 - i;
+    CHECK(a[i] == 0.5f * nibble - 1);
+    CHECK(b[i] == 0.5f * (nibble - 8));
+    CHECK(c[i] == 0.5f * (i - 16));
+  }
+}
+
+TEST_CASE("every half is widened exactly by every path") {
+  std::vector<std::byte> file(65'536 * 2);
+  for (std::uint32_t h = 0; h < 65'536; ++h) {
+    file[2 * h] = static_cast<std::byte>(h);
+    file[2 * h + 1] = static_cast<std::byte>(h >> 8);
+  }
+  const tensor_info tensor{"w", tensor_type::f16, {1, 65'536, 1, 1}, file};
+  std::vector<std::byte> packed(packed_bytes(tensor.type, 65'536, 1));
+  const auto view = pack(tensor, packed.data());
+  for (auto path : supported_simd_paths()) {
+    const auto out = multiply(path, view, {1.0f}, 0, 1);
+    std::size_t wrong = 0;
+    for (std::uint32_t h = 0; h < 65'536; ++h) {
+      const int exponent = h >> 10 & 31, mantissa = h & 1023;
+      if (exponent == 31) {
+        wrong += mantissa == 0 ? !std::isinf(out[h]) : !std::isnan(out[h]);
+        continue;
+      }
+      const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+      wrong += out[h] != (h & 0x8000 ? -magnitude : magnitude) || half_to_float(static_cast<std::uint16_t>(h)) != out[h];
+    }
+    CAPTURE(to_string(path));
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("attention is that of double precision, over scattered blocks, for every number of heads") {
+  constexpr std::uint32_t block_tokens = 4, blocks = 40;
+  for (std::uint32_t width : {16u, 48u, 64u}) {
+    const auto kv = random_floats(std::size_t{blocks} * 2 * block_tokens * width, 4);
+    std::vector<std::uint32_t> table;
+    for (std::uint32_t i = 0; i < blocks; ++i)
+      table.push_back(i * 7 % blocks);
+    for (std::uint32_t heads = 1; heads <= attention_heads_max; ++heads)
+      for (std::uint32_t positions : {1u, 4u, 15u, 16u, 17u, 150u}) {
+        auto query = random_floats(std::size_t{heads} * width, positions);
+        for (auto& q : query)
+          q *= 4; // so that the softmax is far from flat
+        const float scale = 1 / std::sqrt(static_cast<float>(width));
+        std::vector<double> expected_out(heads * width);
+        for (std::uint32_t h = 0; h < heads; ++h) {
+          double total = 0;
+          for (std::uint32_t j = 0; j < positions; ++j) {
+            const auto* key = kv.data() + (table[j / block_tokens] * 2 * block_tokens + j % block_tokens) * width;
+            double score = 0;
+            for (std::uint32_t c = 0; c < width; ++c)
+              score += static_cast<double>(query[h * width + c]) * key[c];
+            const double weight = std::exp(score * scale);
+            total += weight;
+            for (std::uint32_t c = 0; c < width; ++c)
+              expected_out[h * width + c] += weight * key[block_tokens * width + c];
+          }
+          for (std::uint32_t c = 0; c < width; ++c)
+            expected_out[h * width + c] /= total;
+        }
+        for (auto path : supported_simd_paths()) {
+          std::vector<float> out(heads * width), scores(heads * 160);
+          kernels_of(path).attend({.query = query.data(), .out = out.data(), .heads = heads, .width = width, .keys = kv.data(),
+                                   .values = kv.data() + block_tokens * width, .table = table.data(),
+                                   .block_stride = 2 * block_tokens * width, .token_stride = width, .block_tokens = block_tokens,
+                                   .positions = positions, .scale = scale, .scores = scores.data(), .score_stride = 160});
+          double most = 0;
+          for (std::size_t i = 0; i < out.size(); ++i)
+            most = std::max(most, std::abs(out[i] - expected_out[i]));
+          CAPTURE(to_string(path));
+          CAPTURE(width);
+          CAPTURE(heads);
+          CAPTURE(positions);
+          CHECK(most < 2e-6); // values are below 1; scores reach 16, so weights are off by a few 1e-7
+        }
+      }
+  }
+}
+
+TEST_CASE("a head has the same bits alone and beside others") {
+  const auto kv = random_floats(16 * 64 * 2, 5);
+  const std::uint32_t table[] = {0};
+  const auto query = random_floats(4 * 64, 6);
+  for (auto path : supported_simd_paths()) {
+    const auto attend = [&](std::uint32_t first, std::uint32_t heads) {
+      std::vector<float> out(heads * 64), scores(heads * 16);
+      kernels_of(path).attend({.query = query.data() + first * 64, .out = out.data(), .heads = heads, .width = 64, .keys = kv.data(),
+                               .values = kv.data() + 1024, .table = table, .token_stride = 64, .block_tokens = 16, .positions = 13,
+                               .scale = 0.125f, .scores = scores.data(), .score_stride = 16});
+      return out;
+    };
+    const auto all = attend(0, 4);
+    for (std::uint32_t first = 0; first < 4; ++first)
+      for (std::uint32_t heads = 1; first + heads <= 4; ++heads) {
+        const auto some = attend(first, heads);
+        CHECK(std::equal(some.begin(), some.end(), all.begin() + first * 64));
+      }
+  }
+}
+
+TEST_CASE("norm and gate are those of double precision") {
+  for (std::uint32_t width : {5u, 16u, 64u, 172u, 576u})
+    for (auto path : supported_simd_paths()) {
+      auto x = random_floats(padded(width), width);
+      auto weight = random_floats(padded(width), width + 1);
+      std::fill(x.begin() + width, x.end(), 0.0f);
+      std::vector<float> out(padded(width));
+      kernels_of(path).rms_norm(x.data(), weight.data(), out.data(), width, padded(width), 1e-5f);
+      double squares = 0;
+      for (float v : x)
+        squares += static_cast<double>(v) * v;
+      for (std::uint32_t i = 0; i < width; ++i)
+        CHECK(out[i] == doctest::Approx(x[i] / std::sqrt(squares / width + 1e-5) * weight[i]).epsilon(1e-6));
+
+      auto gate = random_floats(padded(width), width + 2);
+      for (auto& g : gate)
+        g *= 100; // both ends of the exponential
+      const auto before = gate;
+      kernels_of(path).swiglu(gate.data(), weight.data(), padded(width));
+      for (std::uint32_t i = 0; i < width; ++i) {
+        const double silu = before[i] / (1 + std::exp(-static_cast<double>(before[i])));
+        CHECK(std::abs(gate[i] - silu * weight[i]) <= 1e-6 * std::abs(silu * weight[i]) + 1e-30);
+      }
+    }
+}
+
+TEST_CASE("a path that the CPU does not run is refused by name, and names are those of the option") {
+  for (auto path : {simd_path::portable, simd_path::avx2, simd_path::avx512}) {
+    CHECK(simd_path_from_string(to_string(path)) == path);
+    const auto chosen = choose_simd_path(path);
+    const auto supported = supported_simd_paths();
+    if (std::ranges::find(supported, path) != supported.end()) {
+      REQUIRE(chosen);
+      CHECK(*chosen == path);
+    } else {
+      REQUIRE_FALSE(chosen);
+      CHECK(chosen.error().code == errc::unsupported);
+      CHECK(chosen.error().context.find(to_string(path)) != std::string::npos);
+    }
+  }
+  CHECK_FALSE(simd_path_from_string("neon"));
+  CHECK(*choose_simd_path({}) == supported_simd_paths().back());
+}
