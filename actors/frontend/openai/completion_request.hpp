@@ -54,6 +54,8 @@ struct completion_request {
 struct request_limits {
   std::uint32_t json_depth = 64;
   std::uint32_t choices_max = 8;
+  /// At most sampling_options::logprobs_max.
+  std::uint32_t logprobs_max = sampling_options::logprobs_max;
   std::uint32_t prompts_max = 64;
   std::uint32_t stops_max = 16;
   std::uint32_t stop_bytes_max = 256;

@@ -2,6 +2,7 @@
 #include "actors/frontend/openai/request_fields.hpp"
 
 #include <charconv>
+#include <iterator>
 #include <limits>
 
 #include <fmt/format.h>
@@ -279,12 +280,12 @@ verdict read_logprobs(draft& d, row f, json v) {
   if (v.type() == element_type::BOOL && !bool{v})
     return {};
   sampling.logprobs = true;
-  return store(sampling.top_logprobs, read_integer(f.name, v, 0, sampling_options::logprobs_max));
+  return store(sampling.top_logprobs, read_integer(f.name, v, 0, d.limits->logprobs_max));
 }
 
 verdict read_top_logprobs(draft& d, row f, json v) {
   d.has_top_logprobs = true;
-  return store(d.request.sampling.top_logprobs, read_integer(f.name, v, 0, sampling_options::logprobs_max));
+  return store(d.request.sampling.top_logprobs, read_integer(f.name, v, 0, d.limits->logprobs_max));
 }
 
 // -- how it is answered --------------------------------------------------------------------------
@@ -394,6 +395,8 @@ constexpr field_row rows[] = {
 };
 
 } // namespace
+
+static_assert(std::size(rows) <= field_rows_max);
 
 std::span<const field_row> field_rows() { return rows; }
 

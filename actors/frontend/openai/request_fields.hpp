@@ -29,6 +29,9 @@ struct field_row {
   verdict (*read)(draft&, const field_description&, json);
 };
 
+/// Bound of the table, for sets of rows.
+inline constexpr std::size_t field_rows_max = 128;
+
 /// The one place that says what each field does.
 std::span<const field_row> field_rows();
 

@@ -39,8 +39,6 @@ result<simdjson::dom::object> request_parser::buffers::parse_object(std::string_
 
 namespace {
 
-constexpr std::size_t rows_max = 256;
-
 /// Name to index in field_rows(). Made once.
 const std::unordered_map<std::string_view, std::size_t>& row_index() {
   static const auto index = [] {
@@ -52,7 +50,7 @@ const std::unordered_map<std::string_view, std::size_t>& row_index() {
   return index;
 }
 
-verdict read_field(draft& d, std::string_view name, json value, std::bitset<rows_max>& seen) {
+verdict read_field(draft& d, std::string_view name, json value, std::bitset<field_rows_max>& seen) {
   const auto found = row_index().find(name);
   const bool known = found != row_index().end();
   const auto shown = std::string{name.substr(0, 64)};
@@ -103,7 +101,7 @@ result<completion_request> request_parser::parse_completion(api which, std::stri
   draft d;
   d.limits = &limits_;
   d.request.api = which;
-  std::bitset<rows_max> seen;
+  std::bitset<field_rows_max> seen;
   for (auto member : *root)
     if (auto ok = read_field(d, member.key, member.value, seen); !ok)
       return unexpected{ok.error()};
