@@ -34,6 +34,8 @@ if(TROUPE_WARNINGS_AS_ERRORS)
 endif()
 if(TROUPE_SANITIZE)
   set(CMAKE_CXX_FLAGS_RELEASE "-O1 -g1") # compiled for checks, not for speed
+  # GCC 12 loses track of std::optional and std::variant in instrumented code.
+  add_compile_options(-Wno-maybe-uninitialized)
   add_compile_options(-fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TROUPE_SANITIZE})
 endif()

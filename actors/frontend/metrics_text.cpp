@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/frontend/metrics_text.hpp"
 
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <iterator>
 #include <string_view>
 
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 namespace troupe {
 
@@ -26,8 +28,8 @@ void append_number(std::string& out, double value) {
   } else if (std::isinf(value)) {
     out += value > 0 ? "+Inf" : "-Inf";
   } else {
-    char digits[64];
-    out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+    // The shortest digits that read back, as Prometheus itself writes them: 0.0005, not 5e-04.
+    fmt::format_to(std::back_inserter(out), "{}", value);
   }
 }
 

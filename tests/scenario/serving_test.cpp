@@ -93,8 +93,12 @@ TEST_CASE("the blocks of a client that went away are free before the second step
   node.settle_steps(10);
   CHECK(node.load_of(decode_1).free_blocks < 64);
   node.disconnect(1);
-  node.settle_steps(1);
+  node.settle_steps(0);
+  auto submitted = node.executor(0).steps_submitted();
+  // The two steps in flight still use them; none follows.
+  node.settle_steps(2);
   CHECK(node.load_of(decode_1).free_blocks == 64);
+  CHECK(node.executor(0).steps_submitted() == submitted);
 }
 
 TEST_CASE("after five hundred cancels at any moment all blocks are free") {

@@ -15,6 +15,23 @@ namespace {
 
 constexpr std::uint16_t block_tokens = 16;
 
+/// Adds up the values of one of a worker's metrics.
+struct metric_sum {
+  std::string name, role;
+  std::int64_t sum = 0;
+  void add(const caf::telemetry::metric_family* family, const caf::telemetry::metric* instance, std::int64_t value) {
+    if (family->prefix() != "troupe.worker" || family->name() != name)
+      return;
+    for (auto& label : instance->labels())
+      if (label.name() == "role" && label.value() == role)
+        sum += value;
+  }
+  void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m, const caf::telemetry::int_counter* c) { add(f, m, c->value()); }
+  void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m, const caf::telemetry::int_gauge* g) { add(f, m, g->value()); }
+  template <class T>
+  void operator()(const caf::telemetry::metric_family*, const caf::telemetry::metric*, const T*) {}
+};
+
 node_config config_of(const scenario::options& o) {
   node_config result;
   worker_section section;
@@ -232,22 +249,7 @@ load_report scenario::load_of(const std::string& worker) {
 }
 
 std::int64_t scenario::metric(const std::string& name, const std::string& role) {
-  struct summing {
-    std::string name, role;
-    std::int64_t sum = 0;
-    void add(const caf::telemetry::metric_family* family, const caf::telemetry::metric* instance, std::int64_t value) {
-      if (family->prefix() != "troupe.worker" || family->name() != name)
-        return;
-      for (auto& label : instance->labels())
-        if (label.name() == "role" && label.value() == role)
-          sum += value;
-    }
-    void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m, const caf::telemetry::int_counter* c) { add(f, m, c->value()); }
-    void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m, const caf::telemetry::int_gauge* g) { add(f, m, g->value()); }
-    template <class T>
-    void operator()(const caf::telemetry::metric_family*, const caf::telemetry::metric*, const T*) {}
-  };
-  summing visitor{name, role};
+  metric_sum visitor{name, role};
   system_->metrics().collect(visitor);
   return visitor.sum;
 }

@@ -57,7 +57,7 @@ struct hub_fixture {
   request_session_actor open(std::uint64_t id, bool bound = true) {
     (*self)->send(hub, open_choice{request_id{id}});
     if (!bound)
-      return nullptr;
+      return request_session_actor{};
     inference_request r;
     r.id = request_id{id};
     auto session = sessions.make(*system, r);

@@ -47,7 +47,7 @@ TEST_CASE("logits of the demo model are those of its exact weights") {
   }
   const auto goldens = test::logit_goldens::load(goldens_path / "smollm2_q4_1.bin");
   REQUIRE(goldens);
-  const auto judged = nlohmann::json::parse(std::ifstream{goldens_path / "llama_cpp_errors.json"})["f32_kv"];
+  const auto judged = nlohmann::json::parse(std::ifstream{goldens_path / "llama_cpp_errors.json"})["f32"];
   auto file = gguf_file::open(model_path);
   REQUIRE(file);
   const auto weights = host::host_weights::load(*file);
