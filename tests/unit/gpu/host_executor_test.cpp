@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <memory>
 #include <condition_variable>
 #include <mutex>
 
@@ -74,15 +75,16 @@ step make_step_from(std::uint64_t id, sampled_by from, std::uint32_t position) {
 class blocked_pool {
 public:
   explicit blocked_pool(host::compute_pool& pool) {
-    pool.post([this] { held_.wait(true); });
+    // The dispatcher may still look at the flag when this object is gone.
+    pool.post([held = held_] { held->wait(true); });
   }
   ~blocked_pool() {
-    held_.store(false);
-    held_.notify_all();
+    held_->store(false);
+    held_->notify_all();
   }
 
 private:
-  std::atomic<bool> held_{true};
+  std::shared_ptr<std::atomic<bool>> held_ = std::make_shared<std::atomic<bool>>(true);
 };
 
 } // namespace
