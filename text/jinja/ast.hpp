@@ -182,6 +182,8 @@ struct program {
   std::deque<std::string> texts;
   std::vector<std::string_view> names;
   std::unordered_map<std::string_view, symbol> symbols;
+  /// Names that are undefined from a block's start on, whatever the context says (scope_analysis.hpp).
+  std::unordered_map<const block*, std::vector<symbol>> hidden;
   /// Symbols that the interpreter itself defines.
   symbol loop = 0;
   symbol caller = 0;

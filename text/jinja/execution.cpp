@@ -54,6 +54,9 @@ value interpreter::capture(const block& body, scope& in) {
 
 interpreter::flow interpreter::execute(const block& body, scope& in) {
   const depth_guard guard{rt_};
+  if (const auto hidden = program_.hidden.find(&body); hidden != program_.hidden.end())
+    for (const symbol name : hidden->second)
+      define(in, name, value::missing(program_.names[name]));
   for (const statement& s : body)
     if (const flow f = execute(s, in); f != flow::next)
       return f;

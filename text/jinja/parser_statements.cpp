@@ -5,6 +5,7 @@
 #include "text/jinja/lexer.hpp"
 #include "text/jinja/parser.hpp"
 #include "text/jinja/parser_state.hpp"
+#include "text/jinja/scope_analysis.hpp"
 
 namespace troupe::text::jinja {
 
@@ -354,6 +355,7 @@ std::unique_ptr<const program> parse(std::string_view source, const template_lim
                  1}};
   auto out = std::make_unique<program>();
   parser{tokenize(source), limits, *out}.parse_program();
+  find_hidden_names(*out);
   return out;
 }
 

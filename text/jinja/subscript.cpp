@@ -110,10 +110,14 @@ std::optional<value> find_item(runtime& rt, const value& object, const value& ke
   switch (object.type) {
     case kind::undefined: fail_undefined(rt, object);
     case kind::dict: {
-      if (key.is(kind::list) || key.is(kind::dict))
+      try {
+        const value* found = find(rt, *object.dict, key);
+        return found != nullptr ? std::optional{*found} : std::nullopt;
+      } catch (const fault& f) { // what cannot be a key is no key of it
+        if (f.error.code == template_errc::limit_exceeded)
+          throw;
         return std::nullopt;
-      const value* found = find(rt, *object.dict, key);
-      return found != nullptr ? std::optional{*found} : std::nullopt;
+      }
     }
     case kind::list:
     case kind::tuple:
