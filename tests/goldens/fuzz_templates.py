@@ -189,8 +189,10 @@ def main():
         process.stdin.flush()
         got = json.loads(process.stdout.readline())
         errors += "error" in expected
-        folded = "cannot be sliced" in got.get("error", "") # Jinja computes constants otherwise than variables: 5[1:] is undefined, n[1:] fails
-        if "output" in expected and (folded or INCOMPARABLE.search(expected["output"])) or "64 bits" in got.get("error", ""):
+        # Jinja computes constants otherwise than variables: 5[1:] is undefined, n[1:] fails. Python has complex
+        # numbers, and prints a namespace that holds itself.
+        known = re.search("cannot be sliced|not a real number|depth_max", got.get("error", ""))
+        if "output" in expected and (known or INCOMPARABLE.search(expected["output"])) or "64 bits" in got.get("error", ""):
             skipped += 1
         elif expected.get("output") != got.get("output"):
             different += 1

@@ -29,8 +29,9 @@ public:
         conversion();
       }
     }
-    const bool single_mapping = args_.is(kind::dict) || args_.is(kind::list);
-    if (!single_mapping && !named_ && used_ < positional_.size())
+    // Python lets what can be subscripted go unused, as it may be there for named conversions.
+    const bool maybe_named = args_.is(kind::dict) || args_.is(kind::list) || args_.is(kind::range) || args_.is(kind::undefined);
+    if (!maybe_named && !named_ && used_ < positional_.size())
       rt_.fail("not all arguments are used by the format string");
     return as_string(rt_, out_);
   }

@@ -99,7 +99,7 @@ value lines(interpreter& in, const value& self, const arguments& args) {
   const bound_arguments bound{rt, "splitlines", args, {"keepends"}};
   const auto found = split_lines(rt, self.text());
   growing<value> out{rt.memory};
-  const bool keep_ends = bound[0] != nullptr && is_true(rt, *bound[0]);
+  const bool keep_ends = bound[0] != nullptr && expect_integer(rt, *bound[0], "keepends") != 0;
   for (const value& line : found) {
     const std::string_view text = self.text();
     const auto start = static_cast<std::size_t>(line.chars - text.data());

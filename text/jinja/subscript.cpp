@@ -92,15 +92,12 @@ value slice(runtime& rt, const value& object, const value* start, const value* s
     case kind::range: {
       const auto b = bounds_of(rt, object.range->size, start, stop, step);
       const auto& r = *object.range;
-      if (b.count == 0)
-        return make_range(rt, {r.start, r.start, r.step, 0});
-      const auto at = [&r](std::int64_t i) { return r.start + i * r.step; };
-      // The bound after the last item may not fit; nothing but printing the range reads it.
-      const std::int64_t last = at(b.start + (b.count - 1) * b.step);
-      std::int64_t stop = 0;
-      if (__builtin_mul_overflow(r.step, b.stop, &stop) || __builtin_add_overflow(r.start, stop, &stop))
-        stop = last;
-      return make_range(rt, {at(b.start), stop, checked_multiply(rt, r.step, b.step), b.count});
+      // A bound beyond the items may not fit; then it is as good as the start, since only printing reads it.
+      const auto at = [&r](std::int64_t i) {
+        std::int64_t x = 0;
+        return __builtin_mul_overflow(i, r.step, &x) || __builtin_add_overflow(r.start, x, &x) ? r.start : x;
+      };
+      return make_range(rt, {at(b.start), at(b.stop), checked_multiply(rt, r.step, b.step), b.count});
     }
     default: rt.fail("a value of type " + std::string{type_name(object)} + " cannot be sliced");
   }
