@@ -10,7 +10,7 @@
 namespace troupe {
 
 /// Why a request or a node operation did not succeed. The HTTP status of each is in
-/// actors/frontend/http_status.hpp, the exit code in apps/troupe/exit_code.hpp.
+/// actors/frontend/http_status.hpp, the exit code in actors/node/exit_code.hpp.
 enum class errc : std::uint8_t {
   /// No error.
   none = 0,

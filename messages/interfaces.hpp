@@ -39,7 +39,6 @@ using directory_actor = caf::typed_actor<
   // Follows the fleet from now on; the first snapshot comes at once.
   auto (fleet_sink_actor)->caf::result<void>,
   auto (load_report)->caf::result<void>,
-  auto (find_fleet)->caf::result<fleet_snapshot>,
   auto (find_health)->caf::result<node_health>>;
 
 /// Placement of requests on workers.

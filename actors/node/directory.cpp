@@ -18,7 +18,6 @@ directory_actor::behavior_type directory_state::make_behavior() {
     [this](fleet_member& who) { return introduce(std::move(who)); },
     [this](fleet_sink_actor& sink) { return subscribe(std::move(sink)); },
     [this](const load_report& report) { note(report); },
-    [this](find_fleet) { return snapshot(); },
     [this](find_health) { return health(); },
   };
 }

@@ -17,6 +17,7 @@
 #include "actors/model/load_model.hpp"
 #include "actors/node/actor_types.hpp"
 #include "actors/node/executors.hpp"
+#include "actors/node/exit_code.hpp"
 #include "actors/node/frontend_child.hpp"
 #include "actors/node/local_services.hpp"
 #include "actors/node/node_children.hpp"
@@ -25,11 +26,6 @@
 namespace troupe {
 
 namespace {
-
-// The exit codes of apps/troupe/exit_code.hpp that a node ends with by itself.
-constexpr int exit_resource = 3;
-constexpr int exit_internal = 5;
-constexpr int exit_device = 6;
 
 /// How long the actors of a node may take to find each other.
 constexpr std::chrono::seconds start_time_max{30};
@@ -52,18 +48,18 @@ public:
   end_notice& operator=(const end_notice&) = delete;
   ~end_notice() { ::close(fd_); }
 
-  void give_up(int code) {
+  void give_up(exit_code code) {
     code_ = code;
     std::uint64_t one = 1;
     [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
   }
-  /// 0 while the node runs.
-  int code() const { return code_; }
+  /// ok while the node runs.
+  exit_code code() const { return code_; }
   int fd() const { return fd_; }
 
 private:
   int fd_;
-  std::atomic<int> code_ = 0;
+  std::atomic<exit_code> code_ = exit_code::ok;
 };
 
 /// Loads the model, with a line per tenth of it.
@@ -82,11 +78,11 @@ expected<loaded_model, error> load_with_progress(const node_config& config) {
   return model;
 }
 
-int exit_code_of(errc code) {
+exit_code exit_code_of(errc code) {
   switch (code) {
-    case errc::device_failed: return exit_device;
-    case errc::resource: return exit_resource;
-    default: return exit_internal;
+    case errc::device_failed: return exit_code::device;
+    case errc::resource: return exit_code::resource;
+    default: return exit_code::internal;
   }
 }
 
@@ -123,7 +119,7 @@ std::string find_url(caf::actor_system& system) {
 bool wait_until_ready(caf::actor_system& system, const node_config& config, const end_notice& notice) {
   caf::scoped_actor self{system};
   auto until = std::chrono::steady_clock::now() + start_time_max;
-  while (notice.code() == 0 && std::chrono::steady_clock::now() < until) {
+  while (notice.code() == exit_code::ok && std::chrono::steady_clock::now() < until) {
     auto healthy = false;
     if (auto directory = local_services::find<directory_actor>(system, local_services::directory))
       self->request(directory, std::chrono::seconds{1}, find_health{})
@@ -148,12 +144,12 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   auto model = load_with_progress(config);
   if (!model) {
     log_error("model", "not loaded", {{"why", model.error().context}});
-    return exit_resource;
+    return static_cast<int>(exit_code::resource);
   }
   auto maker = make_executor_maker(config, model->weights);
   if (!maker) {
     log_error("executor", "not made", {{"why", maker.error().context}});
-    return exit_resource;
+    return static_cast<int>(exit_code::resource);
   }
 
   // Before the system, whose actors refer to it.
@@ -178,15 +174,15 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
 
   if (!wait_until_ready(system, config, notice)) {
     auto code = notice.code();
-    if (code == 0)
+    if (code == exit_code::ok)
       log_error("node", "not ready in time", {{"seconds", std::to_string(start_time_max.count())}});
     caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
-    return code == 0 ? exit_internal : code;
+    return static_cast<int>(code == exit_code::ok ? exit_code::internal : code);
   }
   auto url = config.http ? find_url(system) : std::string{};
   auto result = ready({url, model->served.name, notice.fd()});
-  if (notice.code() != 0)
-    result = notice.code();
+  if (notice.code() != exit_code::ok)
+    result = static_cast<int>(notice.code());
   else
     drain(system, supervisor, config.supervisor.drain_timeout);
   caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);

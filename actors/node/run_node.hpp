@@ -18,7 +18,7 @@ struct running_node {
 };
 
 /// Called on run_node's thread once the node is ready. The node runs until it returns: it waits for
-/// signals, or talks to the user. Returns an exit code, see apps/troupe/exit_code.hpp.
+/// signals, or talks to the user. Returns an exit code, see actors/node/exit_code.hpp.
 using node_ready_callback = std::function<int(const running_node&)>;
 
 /// Starts a node, calls `ready`, then drains (up to supervisor.drain-timeout) and ends it. Returns what

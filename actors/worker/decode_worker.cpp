@@ -129,8 +129,9 @@ void decode_worker_state::fail(const scheduler_events::failed& failed) {
 }
 
 void decode_worker_state::flush_outboxes() {
-  for (auto& [hub, box] : outboxes_)
-    flush(hub);
+  // flush() drops an outbox that is empty, so the next one is found first.
+  for (auto i = outboxes_.begin(); i != outboxes_.end();)
+    flush((i++)->first);
 }
 
 void decode_worker_state::flush(const stream_hub_actor& hub) {

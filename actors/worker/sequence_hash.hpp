@@ -9,8 +9,7 @@
 
 namespace troupe {
 
-/// Sequence hash of a block: XXH3-64, seed 1337, of the block's little-endian u32 tokens, chained with
-/// its predecessor's; the first one equals its block hash.
+/// Sequence hash of a block of these tokens, without a salt: see messages/kv/block_hash.hpp.
 std::uint64_t sequence_hash(std::optional<std::uint64_t> parent, std::span<const token_id> tokens);
 
 } // namespace troupe

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "apps/troupe/exit_code.hpp"
+#include "actors/node/exit_code.hpp"
 
 /// The commands, one function each. main.cpp reads their options; the rest of the program never sees argv.
 namespace troupe {

@@ -6,7 +6,7 @@
 
 #include "actors/config/node_config.hpp"
 #include "actors/node/run_node.hpp"
-#include "apps/troupe/exit_code.hpp"
+#include "actors/node/exit_code.hpp"
 
 namespace troupe {
 

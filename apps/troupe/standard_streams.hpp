@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "apps/troupe/exit_code.hpp"
+#include "actors/node/exit_code.hpp"
 
 namespace troupe {
 

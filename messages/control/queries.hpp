@@ -24,13 +24,6 @@ struct find_health {
 template <class Inspector>
 bool inspect(Inspector& f, find_health& x) { return f.object(x).fields(); }
 
-/// Asks the directory for the current fleet_snapshot.
-struct find_fleet {
-  friend bool operator==(const find_fleet&, const find_fleet&) = default;
-};
-template <class Inspector>
-bool inspect(Inspector& f, find_fleet& x) { return f.object(x).fields(); }
-
 /// Asks a hub what a stream has got so far.
 struct find_stream_progress {
   request_id request;

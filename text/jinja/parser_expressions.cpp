@@ -62,29 +62,21 @@ const expression* parser::parse_conditional() {
   return left;
 }
 
-const expression* parser::parse_or() {
-  const expression* left = parse_and();
-  while (is_name("or")) {
+const expression* parser::parse_joined(std::string_view word, expression_kind kind, operand_parser parse_operand) {
+  const expression* left = (this->*parse_operand)();
+  while (is_name(word)) {
     const std::uint32_t line = take().line;
-    const expression* right = parse_and();
-    expression& node = make(expression_kind::logical_or, line);
+    const expression* right = (this->*parse_operand)();
+    expression& node = make(kind, line);
     node.operands = {left, right};
     left = &node;
   }
   return left;
 }
 
-const expression* parser::parse_and() {
-  const expression* left = parse_not();
-  while (is_name("and")) {
-    const std::uint32_t line = take().line;
-    const expression* right = parse_not();
-    expression& node = make(expression_kind::logical_and, line);
-    node.operands = {left, right};
-    left = &node;
-  }
-  return left;
-}
+const expression* parser::parse_or() { return parse_joined("or", expression_kind::logical_or, &parser::parse_and); }
+
+const expression* parser::parse_and() { return parse_joined("and", expression_kind::logical_and, &parser::parse_not); }
 
 const expression* parser::parse_not() {
   if (!is_name("not"))

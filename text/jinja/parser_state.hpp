@@ -69,6 +69,9 @@ private:
   const expression* parse_tuple_in_parentheses();
   bool at_tuple_end(std::string_view stop) const;
   const expression* parse_conditional();
+  using operand_parser = const expression* (parser::*)();
+  /// Operands joined by a word, grouped from the left.
+  const expression* parse_joined(std::string_view word, expression_kind kind, operand_parser parse_operand);
   const expression* parse_or();
   const expression* parse_and();
   const expression* parse_not();

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "apps/troupe/chat/url.hpp"
-#include "apps/troupe/exit_code.hpp"
+#include "actors/node/exit_code.hpp"
 
 namespace troupe::chat {
 

@@ -172,7 +172,7 @@ struct fake_directory_state {
   directory_actor::behavior_type make_behavior() {
     return {
       [](const fleet_member&) {}, [](const fleet_sink_actor&) {},
-      [](const load_report&) {},  [](const find_fleet&) { return fleet_snapshot{}; },
+      [](const load_report&) {},
       [this](const find_health&) { return health; },
     };
   }
