@@ -8,7 +8,7 @@ variant=$1
 prefix=$(caf_prefix "$variant")
 if [ -f "$prefix/complete" ]; then echo "    found in $prefix" >&2; exit 0; fi
 
-# dash of the source tarball: Debian's archive first, then the upstream release.
+# The source tarball: Debian's archive first, then the upstream release.
 tarball="$troupe_cache/caf/actor-framework_$caf_version.orig.tar.gz"
 mkdir -p "$troupe_cache/caf"
 fetch_from_debian() {

