@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace troupe {
 
 namespace {
@@ -59,8 +61,7 @@ public:
     types.reserve(found->size());
     for (const auto value : *found) {
       if (value < 1 || value > 6)
-        return refuse(std::string{key} + ": entry " + std::to_string(types.size()) + " is "
-                        + std::to_string(value) + ", which is no token type",
+        return refuse(fmt::format("{}: entry {} is {}, which is no token type", key, types.size(), value),
                       std::vector<text::token_type>{});
       types.push_back(static_cast<text::token_type>(value));
     }

@@ -73,7 +73,7 @@ std::size_t fault_backend::held() const {
   return held_completions_.size() + held_arrivals_.size();
 }
 
-expected<region_id, error> fault_backend::add_region(region_view view) {
+expected<region_id, transport::error> fault_backend::add_region(region_view view) {
   std::lock_guard lock{mutex_};
   auto id = inner_->add_region(view);
   if (id)
@@ -89,7 +89,7 @@ void fault_backend::remove_region(region_id id) {
   inner_->remove_region(id);
 }
 
-expected<std::string, error> fault_backend::describe(region_id id, peer_id reader) {
+expected<std::string, transport::error> fault_backend::describe(region_id id, peer_id reader) {
   std::lock_guard lock{mutex_};
   auto text = inner_->describe(id, reader);
   if (text)
@@ -97,7 +97,7 @@ expected<std::string, error> fault_backend::describe(region_id id, peer_id reade
   return text;
 }
 
-expected<remote_region, error> fault_backend::import(peer_id owner, std::string_view text) {
+expected<remote_region, transport::error> fault_backend::import(peer_id owner, std::string_view text) {
   std::lock_guard lock{mutex_};
   auto imported = inner_->import(owner, text);
   if (auto i = described_.find(text); imported && i != described_.end())
@@ -105,13 +105,13 @@ expected<remote_region, error> fault_backend::import(peer_id owner, std::string_
   return imported;
 }
 
-expected<ticket, error> fault_backend::write(region_id source, std::span<const run> source_runs, remote_region target,
+expected<ticket, transport::error> fault_backend::write(region_id source, std::span<const run> source_runs, remote_region target,
                                              std::span<const run> target_runs, std::span<const std::byte> note,
                                              steady_time deadline) {
   std::lock_guard lock{mutex_};
   auto index = writes_++;
   if (policy_.refuse.contains(index))
-    return fail(errc::no_credit, "write " + std::to_string(index) + " is refused by the test's policy");
+    return fail(transport::errc::no_credit, "write " + std::to_string(index) + " is refused by the test's policy");
   auto what = inner_->write(source, source_runs, target, target_runs, note, deadline);
   if (!what)
     return what;
@@ -165,9 +165,9 @@ void fault_backend::take(const completion& ended) {
   if (i != posted_.end()) { // not a fence
     auto write = std::move(i->second);
     posted_.erase(i);
-    if (ended.result == errc::none && policy_.flip.contains(write.index))
+    if (ended.result == transport::errc::none && policy_.flip.contains(write.index))
       flip(write);
-    if (ended.result == errc::none && write.noted)
+    if (ended.result == transport::errc::none && write.noted)
       landed_.push_back(write.index);
     if (policy_.drop_completion.contains(write.index))
       return;

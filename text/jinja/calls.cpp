@@ -127,7 +127,7 @@ value interpreter::call_macro(const macro_closure& macro, const arguments& args)
 
 void interpreter::bind_parameters(const macro_closure& macro, const arguments& args, scope& in) {
   const macro_node& node = *macro.node;
-  const std::string name = "macro " + quoted(node.name);
+  const std::string name = "macro " + in_quotes(node.name);
   const std::size_t count = node.parameters.size();
   if (args.positional.size() > count && !node.uses_varargs)
     rt_.fail(name + " takes not more than " + std::to_string(count) + " arguments");
@@ -147,7 +147,7 @@ void interpreter::bind_parameters(const macro_closure& macro, const arguments& a
     else if (node.uses_kwargs)
       rest.insert(value::string(keyword.name), keyword.content);
     else
-      rt_.fail(name + " takes no argument " + quoted(keyword.name));
+      rt_.fail(name + " takes no argument " + in_quotes(keyword.name));
   }
   if (node.uses_caller)
     define(in, program_.caller, caller);
@@ -183,14 +183,14 @@ bound_arguments::bound_arguments(runtime& rt, std::string_view callee, const arg
     const auto found = std::find(names.begin(), names.end(), keyword.name);
     const auto i = static_cast<std::size_t>(found - names.begin());
     if (found == names.end() || keyword.name.starts_with('*'))
-      rt.fail(std::string{callee} + " takes no argument " + quoted(keyword.name));
+      rt.fail(std::string{callee} + " takes no argument " + in_quotes(keyword.name));
     if (values_[i] != nullptr)
-      rt.fail(std::string{callee} + " is given its argument " + quoted(keyword.name) + " twice");
+      rt.fail(std::string{callee} + " is given its argument " + in_quotes(keyword.name) + " twice");
     values_[i] = &keyword.content;
   }
   for (std::size_t i = 0; i < required; ++i)
     if (values_[i] == nullptr)
-      rt.fail(std::string{callee} + " lacks its argument " + quoted(name_of[i]));
+      rt.fail(std::string{callee} + " lacks its argument " + in_quotes(name_of[i]));
 }
 
 } // namespace troupe::text::jinja

@@ -17,7 +17,7 @@ std::string to_string(template_errc code) {
 
 namespace jinja {
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t shown_max = 80;
   std::string out = "'";
   out += text.substr(0, shown_max);

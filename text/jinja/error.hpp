@@ -46,7 +46,7 @@ struct fault : std::exception {
 };
 
 /// "'text'", shortened, for messages.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 } // namespace jinja
 } // namespace troupe::text

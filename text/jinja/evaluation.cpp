@@ -181,7 +181,7 @@ value interpreter::evaluate_filter(const expression& e, scope& in) {
   const arguments args = evaluate_arguments(e, in);
   rt_.line = e.line;
   if (e.filter == nullptr)
-    rt_.fail("there is no filter named " + quoted(e.text));
+    rt_.fail("there is no filter named " + in_quotes(e.text));
   return e.filter(*this, input, args);
 }
 
@@ -190,7 +190,7 @@ value interpreter::evaluate_test(const expression& e, scope& in) {
   const arguments args = evaluate_arguments(e, in);
   rt_.line = e.line;
   if (e.test == nullptr)
-    rt_.fail("there is no test named " + quoted(e.text));
+    rt_.fail("there is no test named " + in_quotes(e.text));
   return value::boolean(e.test(*this, input, args));
 }
 

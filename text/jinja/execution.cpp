@@ -236,7 +236,7 @@ void interpreter::assign(const target& to, const value& content, scope& in) {
     return define(in, to.name, content);
   const value object = look_up(to.name, in);
   if (!object.is(kind::name_space))
-    rt_.fail("cannot assign attribute " + quoted(to.attribute) + " of " + quoted(program_.names[to.name])
+    rt_.fail("cannot assign attribute " + in_quotes(to.attribute) + " of " + in_quotes(program_.names[to.name])
              + ", which is no namespace");
   for (auto& entry : object.space->attributes) {
     rt_.charge();

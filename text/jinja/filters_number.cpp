@@ -61,7 +61,7 @@ std::optional<std::int64_t> parse_integer(runtime& rt, std::string_view text, st
   if (parsed.ptr != end)
     return std::nullopt;
   if (parsed.ec == std::errc::result_out_of_range)
-    rt.fail("integer " + quoted(text) + " does not fit 64 bits");
+    rt.fail("integer " + in_quotes(text) + " does not fit 64 bits");
   return x;
 }
 

@@ -37,7 +37,7 @@ value choose(interpreter& in, const value& input, arguments args, subject what, 
       rt.charge();
       const value tested = path.of(in, item);
       if (name && test == nullptr)
-        rt.fail("there is no test named " + quoted(*name));
+        rt.fail("there is no test named " + in_quotes(*name));
       const bool passes = test != nullptr ? test(in, tested, args) : is_true(rt, tested);
       if (passes == (which == keep::passing))
         out.push(item);
@@ -79,7 +79,7 @@ value map(interpreter& in, const value& input, const arguments& args) {
     for (const value& item : items_of(rt, input)) {
       rt.charge();
       if (filter == nullptr)
-        rt.fail("there is no filter named " + quoted(name));
+        rt.fail("there is no filter named " + in_quotes(name));
       out.push(filter(in, item, rest));
     }
   });

@@ -51,7 +51,7 @@ format_spec parse_spec(runtime& rt, std::string_view text) {
   if (next_is("sdxXobceEfFgG%"))
     spec.type = text[at++];
   if (at != text.size())
-    rt.fail("format " + quoted(text) + " is not understood");
+    rt.fail("format " + in_quotes(text) + " is not understood");
   return spec;
 }
 
@@ -153,7 +153,7 @@ private:
     for (const auto& keyword : args_.named)
       if (keyword.name == name)
         return keyword.content;
-    rt_.fail("a format string names " + quoted(name) + ", which is not given");
+    rt_.fail("a format string names " + in_quotes(name) + ", which is not given");
   }
 
   interpreter& in_;

@@ -244,15 +244,15 @@ private:
         open.push_back(c == '(' ? ')' : c == '[' ? ']' : '}');
       if (op.text.size() == 1 && (c == ')' || c == ']' || c == '}')) {
         if (open.empty())
-          fail("unexpected " + quoted(op.text));
+          fail("unexpected " + in_quotes(op.text));
         if (open.back() != c)
-          fail("unexpected " + quoted(op.text) + ", expected " + quoted({&open.back(), 1}));
+          fail("unexpected " + in_quotes(op.text) + ", expected " + in_quotes({&open.back(), 1}));
         open.pop_back();
       }
       add(op.kind).text = op.text;
       return advance_to(at_ + op.text.size());
     }
-    fail("unexpected character " + quoted(source_.substr(at_, decode(source_, at_).size)));
+    fail("unexpected character " + in_quotes(source_.substr(at_, decode(source_, at_).size)));
   }
 
   /// Digits with single underscores between them; returns the end.
@@ -317,7 +317,7 @@ private:
     token& t = add(token_kind::integer);
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), t.integer, base);
     if (parsed.ec != std::errc{})
-      fail("integer " + quoted(digits) + " is out of range");
+      fail("integer " + in_quotes(digits) + " is out of range");
     advance_to(end);
   }
 
@@ -345,7 +345,7 @@ std::string describe(const token& t) {
     case token_kind::string: return "a string";
     case token_kind::integer:
     case token_kind::real: return "a number";
-    default: return quoted(t.text);
+    default: return in_quotes(t.text);
   }
 }
 

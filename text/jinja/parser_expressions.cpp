@@ -371,7 +371,7 @@ const expression* parser::parse_filter(const expression* input) {
   node.operands = {input};
   node.filter = find_filter(name);
   if (node.filter == nullptr)
-    unknown_.push_back({"there is no filter named " + quoted(name), line});
+    unknown_.push_back({"there is no filter named " + in_quotes(name), line});
   node.text = keep(std::move(name));
   if (is(token_kind::paren_open))
     parse_arguments(node);
@@ -386,7 +386,7 @@ const expression* parser::parse_test(const expression* input) {
   node.operands = {input};
   node.test = find_test(name);
   if (node.test == nullptr)
-    unknown_.push_back({"there is no test named " + quoted(name), line});
+    unknown_.push_back({"there is no test named " + in_quotes(name), line});
   node.text = keep(std::move(name));
   const token_kind kind = current().kind;
   const bool literal = kind == token_kind::string || kind == token_kind::integer || kind == token_kind::real
@@ -430,7 +430,7 @@ void parser::parse_arguments(expression& call) {
       take();
       for (const auto& other : call.keywords)
         if (other.name == name)
-          fail("argument " + quoted(name) + " is given twice");
+          fail("argument " + in_quotes(name) + " is given twice");
       call.keywords.push_back({name, parse_expression()});
     } else {
       ensure(call.star == nullptr && call.star_star == nullptr && call.keywords.empty());

@@ -44,7 +44,7 @@ token parser::expect(token_kind kind, std::string_view what) {
 
 void parser::expect_name(std::string_view name) {
   if (!skip_if_name(name))
-    fail("expected " + quoted(name) + ", got " + describe(current()));
+    fail("expected " + in_quotes(name) + ", got " + describe(current()));
 }
 
 void parser::fail(const std::string& message) const {
@@ -145,7 +145,7 @@ decltype(statement::node) parser::parse_tag(const std::string& tag) {
     return parse_jump(jump_node::break_loop);
   if (tag == "continue")
     return parse_jump(jump_node::continue_loop);
-  fail("unknown tag " + quoted(tag));
+  fail("unknown tag " + in_quotes(tag));
 }
 
 if_node parser::parse_if() {
@@ -218,7 +218,7 @@ void parser::parse_signature(macro_node& node) {
     const symbol name = intern(expect(token_kind::name, "an argument's name").text);
     for (const auto& other : node.parameters)
       if (other.name == name)
-        fail("argument " + quoted(out_.names[name]) + " is named twice");
+        fail("argument " + in_quotes(out_.names[name]) + " is named twice");
     const expression* otherwise = skip_if(token_kind::assign) ? parse_expression() : nullptr;
     if (otherwise == nullptr && !node.parameters.empty() && node.parameters.back().otherwise != nullptr)
       fail("an argument without default follows one with a default");
@@ -325,7 +325,7 @@ target parser::parse_single_target(target_form form) {
   const token name = expect(token_kind::name, "a name to assign to");
   for (const std::string_view constant : {"true", "false", "none", "True", "False", "None"})
     if (name.text == constant)
-      fail("cannot assign to " + quoted(constant));
+      fail("cannot assign to " + in_quotes(constant));
   to.name = intern(name.text);
   if (form == target_form::names_and_attributes && skip_if(token_kind::dot))
     to.attribute = keep(expect(token_kind::name, "an attribute's name").text);

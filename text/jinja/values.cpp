@@ -236,7 +236,7 @@ std::uint64_t length_of(runtime& rt, const value& v) {
 
 void fail_undefined(runtime& rt, const value& v) {
   rt.fail(template_errc::undefined_value,
-          v.size != 0 ? quoted(v.text()) + " is undefined" : std::string{"the value is undefined"});
+          v.size != 0 ? in_quotes(v.text()) + " is undefined" : std::string{"the value is undefined"});
 }
 
 std::string_view expect_string(runtime& rt, const value& v, std::string_view what) {
