@@ -44,6 +44,8 @@ expected<void, error> rest_gateway_state::start() {
   if (!server)
     return unexpected{server.error()};
   server_ = std::move(*server);
+  if (config_.on_listening)
+    config_.on_listening(server_->port());
   const auto metrics = make_frontend_metrics(self_->system().metrics());
   stream_hub_config hub;
   hub.lane = server_->lane();

@@ -33,6 +33,8 @@ struct rest_gateway_config {
   rest_api_config api;
   /// Makes the session of one choice.
   std::function<request_session_actor(inference_request, stream_hub_actor)> session_factory;
+  /// Told the port once the gateway listens on it; may be empty. Runs on the gateway.
+  std::function<void(std::uint16_t port)> on_listening;
   /// The directory must answer within this time, or the node is not healthy.
   std::chrono::milliseconds health_time{1'000};
 };

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/node/frontend_child.hpp"
 
+#include <atomic>
+#include <memory>
+#include <utility>
+
 #include "actors/frontend/request_session.hpp"
-#include "actors/frontend/rest_gateway.hpp"
 #include "actors/node/local_services.hpp"
 
 namespace troupe {
@@ -37,7 +40,7 @@ rest_api_config api_of(const node_config& config, const served_model& model) {
 
 } // namespace
 
-child_spec make_frontend_child(caf::actor_system& system, const node_config& config, const served_model& model) {
+rest_gateway_config make_gateway_config(caf::actor_system& system, const node_config& config, const served_model& model) {
   request_session_config session;
   session.attempts_max = config.limits.retries_max + 1;
   rest_gateway_config gateway;
@@ -46,11 +49,19 @@ child_spec make_frontend_child(caf::actor_system& system, const node_config& con
   gateway.session_factory = [&system, session](inference_request request, stream_hub_actor hub) {
     return spawn_request_session(system, std::move(request), std::move(hub), session);
   };
+  return gateway;
+}
+
+child_spec make_frontend_child(caf::actor_system& system, rest_gateway_config gateway) {
+  auto port = std::make_shared<std::atomic<std::uint16_t>>(gateway.http.port);
+  gateway.on_listening = [port](std::uint16_t got) { *port = got; };
   child_spec spec;
   spec.name = local_services::rest_gateway;
   spec.drain = child_spec::drain_rank::gateway;
-  spec.start = [&system, gateway] {
-    return caf::actor_cast<caf::strong_actor_ptr>(spawn_rest_gateway(system, gateway));
+  spec.start = [&system, gateway, port] {
+    auto next = gateway;
+    next.http.port = *port;
+    return caf::actor_cast<caf::strong_actor_ptr>(spawn_rest_gateway(system, std::move(next)));
   };
   return spec;
 }

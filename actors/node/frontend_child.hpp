@@ -2,13 +2,18 @@
 #pragma once
 
 #include "actors/config/node_config.hpp"
+#include "actors/frontend/rest_gateway.hpp"
 #include "actors/model/served_model.hpp"
 #include "actors/node/node_supervisor.hpp"
 
 namespace troupe {
 
-/// The REST gateway as a child of the node's supervisor, under local_services::rest_gateway.
+/// The gateway of a node whose requests are seen through by sessions.
 /// REQUIRES: config.http
-child_spec make_frontend_child(caf::actor_system&, const node_config& config, const served_model&);
+rest_gateway_config make_gateway_config(caf::actor_system&, const node_config& config, const served_model&);
+
+/// The gateway as a child of the node's supervisor, under local_services::rest_gateway. Where it listens on port 0,
+/// it keeps the port that it got first, so that a restart does not move it.
+child_spec make_frontend_child(caf::actor_system&, rest_gateway_config);
 
 } // namespace troupe

@@ -169,7 +169,7 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   };
   auto children = make_node_children(system, config, std::move(parts));
   if (config.http)
-    children.push_back(make_frontend_child(system, config, model->served));
+    children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
 
   if (!wait_until_ready(system, config, notice)) {
