@@ -77,13 +77,16 @@ void describe(field_visitor& f, compute_section& x) {
 void describe(field_visitor& f, executor_section& x) {
   f.choice(x.kind, {"kind", "host computes on the processor; mock draws tokens from a time model, for tests and benchmarks."},
            {"host", "mock"});
-  f.section(x.mock, {"mock", "Time model of the mock executor; read only where kind is mock."});
+  f.section(x.mock, {"mock", "The mock executor: time model and faults; read only where kind is mock."});
 }
 
 void describe(field_visitor& f, mock_section& x) {
   f.time(x.step_base, {"step-base", "Time of a step, however small."}, {0s, 1h});
   f.time(x.per_row, {"per-row", "Added for each request in the step."}, {0s, 1h});
   f.time(x.per_prompt_token, {"per-prompt-token", "Added for each prompt token in the step."}, {0s, 1h});
+  f.choice(x.fault, {"fault", "To rehearse a failure: device-lost is a device that is gone, crash a defect of the executor."},
+           {"none", "device-lost", "crash"});
+  f.count(x.fault_after_steps, {"fault-after-steps", "Steps of a worker's life before the fault strikes."}, {0, 1'000'000'000});
 }
 
 void describe(field_visitor& f, limits_section& x) {

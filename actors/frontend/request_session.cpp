@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/log/unhandled_exception.hpp"
 #include "actors/node/local_services.hpp"
 #include "messages/caf_error.hpp"
 
@@ -46,6 +47,7 @@ request_session_state::request_session_state(request_session_actor::pointer self
 
 
 request_session_actor::behavior_type request_session_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   self_->set_down_handler([this](const caf::down_msg& down) {
     if (!ended_ && worker_ && worker_.address() == down.source)
       try_again({errc::worker_lost, "the decode worker ended: " + caf::to_string(down.reason)});

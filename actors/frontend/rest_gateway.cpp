@@ -6,6 +6,7 @@
 
 #include "actors/frontend/metrics_text.hpp"
 #include "actors/log/log.hpp"
+#include "actors/log/unhandled_exception.hpp"
 #include "actors/node/local_services.hpp"
 #include "messages/caf_error.hpp"
 
@@ -24,6 +25,7 @@ rest_gateway_state::~rest_gateway_state() {
 }
 
 rest_gateway_actor::behavior_type rest_gateway_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   if (auto started = start(); !started) {
     log_error("gateway", "cannot start", {{"why", started.error().context}});
     self_->quit(to_caf_error(started.error()));

@@ -7,6 +7,7 @@
 #include <caf/telemetry/metric_registry.hpp>
 #include <fmt/format.h>
 
+#include "actors/log/unhandled_exception.hpp"
 #include "messages/caf_error.hpp"
 
 namespace troupe {
@@ -28,6 +29,7 @@ stream_hub_state::stream_hub_state(frontend_hub_actor::pointer self, stream_hub_
   : self_(self), config_(std::move(config)), metrics_(make_metrics(self->system().metrics())) {}
 
 frontend_hub_actor::behavior_type stream_hub_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   self_->set_down_handler([this](const caf::down_msg& down) { on_session_down(down); });
   return {
     [this](token_batch& batch) { take(batch); },

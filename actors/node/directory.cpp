@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "actors/log/unhandled_exception.hpp"
 #include "messages/caf_error.hpp"
 
 namespace troupe {
@@ -13,6 +14,7 @@ directory_state::directory_state(directory_actor::pointer self, directory_config
   : self_(self), config_(config) {}
 
 directory_actor::behavior_type directory_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   self_->set_down_handler([this](const caf::down_msg& down) { forget(down.source); });
   return {
     [this](fleet_member& who) { return introduce(std::move(who)); },

@@ -54,11 +54,22 @@ expected<executor_maker, gpu::error> make_host_maker(const node_config& config,
   }};
 }
 
+gpu::mock::mock_fault fault_of(mock_section::fault_kind kind) {
+  switch (kind) {
+    case mock_section::fault_kind::none: return gpu::mock::mock_fault::none;
+    case mock_section::fault_kind::device_lost: return gpu::mock::mock_fault::device_lost;
+    case mock_section::fault_kind::crash: return gpu::mock::mock_fault::crash;
+  }
+  return gpu::mock::mock_fault::none;
+}
+
 executor_maker make_mock_maker(const node_config& config) {
   gpu::mock::mock_options options;
   options.time = {config.executor.mock.step_base, config.executor.mock.per_prompt_token, config.executor.mock.per_row};
   options.block_tokens = static_cast<std::uint16_t>(config.kv.block_tokens);
   options.kv_blocks = mock_blocks;
+  options.fault = fault_of(config.executor.mock.fault);
+  options.fault_after_steps = config.executor.mock.fault_after_steps;
   // Printable ASCII in every byte-level vocabulary; the real tokenizer makes text of them.
   for (token_id token = 50; token < 100; ++token)
     options.drawn_tokens.push_back(token);

@@ -9,6 +9,7 @@
 #include <caf/send.hpp>
 
 #include "actors/log/log.hpp"
+#include "actors/log/unhandled_exception.hpp"
 #include "messages/caf_error.hpp"
 
 namespace troupe {
@@ -41,6 +42,7 @@ node_supervisor_state::~node_supervisor_state() {
 }
 
 node_supervisor_actor::behavior_type node_supervisor_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   self_->set_down_handler([this](const caf::down_msg& down) { child_down(down); });
   for (std::size_t i = 0; i < children_.size(); ++i)
     start(i);

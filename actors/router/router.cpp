@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "actors/log/unhandled_exception.hpp"
 #include "actors/node/local_services.hpp"
 #include "messages/caf_error.hpp"
 
@@ -12,6 +13,7 @@ router_state::router_state(router_actor::pointer self, router_config config)
   : self_(self), config_(std::move(config)) {}
 
 router_actor::behavior_type router_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   tick();
   return {
     [this](const demand& what) { return place(what); },

@@ -14,6 +14,7 @@
 #include <caf/telemetry/metric_registry.hpp>
 #include <fmt/format.h>
 
+#include "actors/log/unhandled_exception.hpp"
 #include "actors/transport/block_note.hpp"
 #include "messages/caf_error.hpp"
 
@@ -78,6 +79,7 @@ transport_endpoint_state::~transport_endpoint_state() {
 }
 
 local_transport_endpoint_actor::behavior_type transport_endpoint_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   self_->set_down_handler([this](const caf::down_msg& down) { sink_down(down.source); });
   if (config_.poll == transport_endpoint_config::polling::thread) {
     stop_fd_ = ::eventfd(0, EFD_CLOEXEC);

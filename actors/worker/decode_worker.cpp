@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "actors/log/unhandled_exception.hpp"
+
 namespace troupe {
 
 decode_worker_state::decode_worker_state(decode_worker_actor::pointer self, worker_config config,
@@ -12,6 +14,7 @@ decode_worker_state::decode_worker_state(decode_worker_actor::pointer self, work
     core_(self, std::move(config), role_decode, std::move(endpoint), [this](scheduler_events& e) { act(e); }) {}
 
 decode_worker_actor::behavior_type decode_worker_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   if (core_.started()) {
     self_->set_down_handler([this](const caf::down_msg& down) { peer_down(down); });
     core_.start_ticking();

@@ -3,6 +3,7 @@
 
 #include <caf/send.hpp>
 
+#include "actors/log/unhandled_exception.hpp"
 #include "messages/caf_error.hpp"
 
 namespace troupe {
@@ -18,6 +19,7 @@ device_state::device_state(device_actor::pointer self, std::unique_ptr<gpu::exec
 }
 
 device_actor::behavior_type device_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   return {
     [this](planned_step& planned) { return run(planned); },
     [this](gpu::step_result& result) { finish(result); },

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "actors/log/unhandled_exception.hpp"
 #include "messages/kv/checksum.hpp"
 
 namespace troupe {
@@ -15,6 +16,7 @@ prefill_worker_state::prefill_worker_state(prefill_worker_actor::pointer self, w
     core_(self, std::move(config), role_prefill, std::move(endpoint), [this](scheduler_events& e) { act(e); }) {}
 
 prefill_worker_actor::behavior_type prefill_worker_state::make_behavior() {
+  log_unhandled_exceptions(self_);
   if (core_.started()) {
     self_->set_down_handler([this](const caf::down_msg& down) {
       if (core_.is_endpoint(down.source))

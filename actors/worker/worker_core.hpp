@@ -141,20 +141,30 @@ private:
       .then(
         [this](const gpu::step_result& result) {
           if (result.code != gpu::errc::none) {
-            // The scheduler submits nothing that a sound executor refuses, so this one is not sound.
-            stop(gpu::to_string(result.code) + ": " + result.context);
+            stop(failure_of(result));
             return;
           }
           scheduler_->complete(result, events_);
           advance();
         },
-        [this](const caf::error& e) { stop(caf::to_string(e)); });
+        [this](const caf::error& e) {
+          // Silence is the device's fault; an actor that ended without a word is a defect of ours.
+          auto hung = e == caf::sec::request_timeout;
+          stop({hung ? errc::device_failed : errc::internal, hung ? "the device did not answer in time" : "the device actor ended"});
+        });
   }
 
-  void stop(const std::string& why) {
-    scheduler_->fail_all(errc::device_failed, why, events_);
+  static error failure_of(const gpu::step_result& result) {
+    // The scheduler submits nothing that a sound executor refuses: any other code is a defect.
+    auto lost = result.code == gpu::errc::device_lost || result.code == gpu::errc::resource;
+    return {lost ? errc::device_failed : errc::internal, gpu::to_string(result.code) + ": " + result.context};
+  }
+
+  void stop(const error& why) {
+    // To a request it's a lost worker, whatever ended that: another may do better.
+    scheduler_->fail_all(errc::worker_lost, why.context, events_);
     flush_events();
-    self_->quit(to_caf_error({errc::device_failed, why}));
+    self_->quit(to_caf_error(why));
   }
 
   /// False if there was nothing to tell. The worker's reaction may cause further events or steps.

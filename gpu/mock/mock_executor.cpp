@@ -8,6 +8,7 @@
 #include <deque>
 #include <mutex>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -105,6 +106,7 @@ public:
 
   errc enqueue(step s) {
     assert(on_done_ && "on_done is set before the first submit");
+    strike_if_due();
     {
       const std::lock_guard lock{mutex_};
       if (in_flight_ == info_.steps_in_flight_max)
@@ -163,6 +165,14 @@ public:
   }
 
 private:
+  void strike_if_due() {
+    if (options_.fault == mock_fault::none || submitted_++ < options_.fault_after_steps)
+      return;
+    if (options_.fault == mock_fault::crash)
+      throw std::runtime_error{"the mock executor crashes as it was told to"};
+    lose();
+  }
+
   std::optional<step> take_step() {
     while (!queue_.empty()) {
       auto work = std::move(queue_.front());
@@ -273,6 +283,7 @@ private:
   mock_kv kv_; // of the thread that runs steps, as slots_ and recent_ are while a step runs
   const executor_info info_;
   std::function<void(step_result)> on_done_;
+  std::uint64_t submitted_ = 0; // of the submitting thread alone
   std::vector<std::optional<open_slot>> slots_;
   recent_tokens recent_;
 

@@ -30,6 +30,15 @@ enum class pace : std::uint8_t {
   manual,
 };
 
+/// What goes wrong by design, to rehearse it.
+enum class mock_fault : std::uint8_t {
+  none,
+  /// As lose_device().
+  device_lost,
+  /// submit() throws std::runtime_error, as a defect might.
+  crash,
+};
+
 struct mock_options {
   pace steps = pace::timer;
   time_model time;
@@ -44,6 +53,9 @@ struct mock_options {
   std::uint32_t rows_max = 64;
   std::uint32_t tokens_max = 4096;
   std::uint32_t steps_in_flight_max = 2;
+  mock_fault fault = mock_fault::none;
+  /// Steps that are taken before the fault strikes.
+  std::uint64_t fault_after_steps = 0;
 };
 
 /// An executor without a model, for scenarios and benchmarks. info().description is "mock", and
