@@ -1,64 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`troupe chat` against a fake server: from a pipe, from a terminal, with signals."""
 import os
-import pty
-import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 import unittest
 
 from fake_chat_server import FakeChatServer
+from terminal import WAIT_S, Terminal
 
 TROUPE = sys.argv.pop(1)
-WAIT_S = 30
-
-
-class Terminal:
-    """A `troupe chat` that believes to be at a terminal."""
-
-    def __init__(self, *arguments):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execv(TROUPE, [TROUPE, *arguments])
-        self.seen = ""
-
-    def expect(self, text):
-        """Waits for the text; what comes before it and itself are used up."""
-        until = time.monotonic() + WAIT_S
-        while text not in self.seen:
-            if time.monotonic() > until:
-                raise AssertionError(f"waited for {text!r}, saw {self.seen!r}")
-            if select.select([self.fd], [], [], 0.1)[0]:
-                try:
-                    data = os.read(self.fd, 4096)
-                except OSError:  # the other side has closed
-                    data = b""
-                if not data:
-                    raise AssertionError(f"ended before {text!r}, saw {self.seen!r}")
-                self.seen += data.decode(errors="replace")
-        before, _, self.seen = self.seen.partition(text)
-        return before
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def exit_code(self):
-        until = time.monotonic() + WAIT_S
-        while time.monotonic() < until:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                os.close(self.fd)
-                return os.waitstatus_to_exitcode(status)
-            if select.select([self.fd], [], [], 0.02)[0]:
-                try:
-                    os.read(self.fd, 4096)
-                except OSError:
-                    time.sleep(0.02)
-        os.kill(self.pid, signal.SIGKILL)
-        raise AssertionError("did not end")
 
 
 class Chat(unittest.TestCase):
@@ -142,7 +94,7 @@ class Chat(unittest.TestCase):
         self.assertTrue(self.server.broken_off.wait(WAIT_S))
 
     def test_a_terminal_has_prompts_turns_interrupts_and_an_end(self):
-        terminal = Terminal("chat", "--url", self.server.url)
+        terminal = Terminal(TROUPE, "chat", "--url", self.server.url)
         terminal.expect("fake-model")
         terminal.expect("> ")
         terminal.type("hello\n")
@@ -170,11 +122,11 @@ class Chat(unittest.TestCase):
         self.assertEqual(terminal.exit_code(), 0)
 
     def test_exit_and_sigterm_end_a_terminal_chat_with_0(self):
-        terminal = Terminal("chat", "--url", self.server.url)
+        terminal = Terminal(TROUPE, "chat", "--url", self.server.url)
         terminal.expect("> ")
         terminal.type("/exit\n")
         self.assertEqual(terminal.exit_code(), 0)
-        terminal = Terminal("chat", "--url", self.server.url)
+        terminal = Terminal(TROUPE, "chat", "--url", self.server.url)
         terminal.expect("> ")
         terminal.type("endless\n")
         terminal.expect("word1 ")

@@ -2,9 +2,7 @@
 """The real binary with the real model, as the official OpenAI client meets it: one disaggregated node."""
 import json
 import pathlib
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +13,9 @@ import urllib.error
 import urllib.request
 
 import openai
+
+from node_process import Node
+from terminal import Terminal
 
 TROUPE = sys.argv.pop(1)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -40,55 +41,11 @@ troupe {{
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 
 
-class Node:
-    """A node in the foreground; its first two lines are what a user sees."""
-
-    def __init__(self, config):
-        self.folder = tempfile.TemporaryDirectory()
-        path = pathlib.Path(self.folder.name) / "node.conf"
-        path.write_text(config)
-        self.process = subprocess.Popen([TROUPE, "serve", "-c", str(path)], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
-        self.log = []
-        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr))
-        self.reader.start()
-        self.ready = self.process.stdout.readline()
-        self.curl = self.process.stdout.readline()
-        found = re.search(r"http://\S+", self.ready)
-        if not found:
-            raise AssertionError(f"no URL in {self.ready!r}; log: {''.join(self.log)}")
-        self.url = found.group()
-
-    def get(self, path):
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def metric(self, name, **labels):
-        total = 0.0
-        for line in self.get("/metrics")[1].splitlines():
-            if line.startswith(name) and line[len(name)] in "{ " and all(f'{k}="{v}"' in line for k, v in labels.items()):
-                total += float(line.split()[-1].split()[0]) if "}" not in line else float(line.split("}")[1].split()[0])
-        return total
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=60)
-        self.reader.join(timeout=10)
-        self.process.stdout.close()
-        self.process.stderr.close()
-        self.folder.cleanup()
-        return code
-
-
 @unittest.skipUnless(MODEL.exists(), "the demo model is not there: run scripts/setup")
 class NodeTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.node = Node(CONFIG.format(model=MODEL))
+        cls.node = Node(TROUPE, CONFIG.format(model=MODEL))
         cls.client = openai.OpenAI(base_url=cls.node.url + "/v1", api_key="none", max_retries=0, timeout=120)
 
     @classmethod
@@ -228,7 +185,7 @@ class RunTest(unittest.TestCase):
         self.assertIn("Paris", done.stdout)
 
     def test_a_taken_port_exits_3(self):
-        node = Node(CONFIG.format(model=MODEL))
+        node = Node(TROUPE, CONFIG.format(model=MODEL))
         try:
             port = node.url.rsplit(":", 1)[1]
             done = subprocess.run([TROUPE, "serve", "-c", str(self.config(port))], capture_output=True, text=True, timeout=120)
@@ -243,6 +200,19 @@ class RunTest(unittest.TestCase):
         path = pathlib.Path(folder.name) / "node.conf"
         path.write_text(CONFIG.format(model=MODEL).replace(":0\"", f":{port}\""))
         return path
+
+    def test_a_terminal_chat_has_two_turns_and_ctrl_c_stops_an_answer(self):
+        terminal = Terminal(TROUPE, "run", "-c", str(self.config()))
+        terminal.expect("> ")
+        terminal.type(QUESTION[0]["content"] + "\n")
+        terminal.expect("Paris")
+        terminal.expect("> ")
+        terminal.type("Write a very long story about a whale and a sailor.\n")
+        terminal.expect(" the ")
+        terminal.type("\x03")
+        terminal.expect("> ")
+        terminal.type("\x04")
+        self.assertEqual(terminal.exit_code(), 0)
 
 
 if __name__ == "__main__":

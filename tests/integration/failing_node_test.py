@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the process of a node ends: by failures, by signals. Mock engine, real tokenizer."""
+import json
+import pathlib
+import signal
+import sys
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+from node_process import Node
+
+TROUPE = sys.argv.pop(1)
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+CONFIG = """
+troupe {{
+  model {{
+    path = "{model}"
+    name = "demo"
+  }}
+  http {{
+    listen = "127.0.0.1:0"
+  }}
+  decode-worker {{
+    count = 1
+  }}
+  executor {{
+    kind = "mock"
+    mock {{
+      step-base = {step}
+      fault = "{fault}"
+      fault-after-steps = 20
+    }}
+  }}
+  supervisor {{
+    drain-timeout = {drain}
+  }}
+}}
+"""
+
+
+def start(fault="none", step="2ms", drain="30s"):
+    return Node(TROUPE, CONFIG.format(model=MODEL, fault=fault, step=step, drain=drain))
+
+
+class Stream:
+    """A streamed completion; the connection stays open until the server ends it."""
+
+    def __init__(self, node, tokens):
+        body = {"model": "demo", "prompt": "Once", "max_tokens": tokens, "temperature": 0, "stream": True}
+        request = urllib.request.Request(node.url + "/v1/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        self.answer = urllib.request.urlopen(request, timeout=60)
+        self.text, self.finish, self.failure, self.done = "", None, None, False
+
+    def read_event(self):
+        """False at the end of the stream."""
+        line = self.answer.readline().decode()
+        if not line:
+            return False
+        if line.startswith("data: [DONE]"):
+            self.done = True
+        elif line.startswith("data: "):
+            event = json.loads(line[6:])
+            self.failure = event.get("error", self.failure)
+            for choice in event.get("choices", []):
+                self.text += choice["text"]
+                self.finish = choice["finish_reason"] or self.finish
+        return True
+
+    def read_until(self, characters):
+        while len(self.text) < characters and self.read_event():
+            pass
+
+    def read_to_end(self):
+        while self.read_event():
+            pass
+
+
+@unittest.skipUnless(MODEL.exists(), "the demo model is not there: run scripts/setup")
+class FailingNode(unittest.TestCase):
+    def whole_text(self, tokens):
+        node = start()
+        stream = Stream(node, tokens)
+        stream.read_to_end()
+        self.assertEqual((node.end(), stream.finish, stream.done), (0, "length", True))
+        return stream.text
+
+    def check_four_failures(self, fault, code):
+        node = start(fault)
+        whole = Stream(node, 50)
+        whole.read_to_end()  # over two failures
+        self.assertEqual((whole.text, whole.finish, whole.failure), (self.whole_text(50), "length", None))
+        try:
+            beyond = Stream(node, 500)
+            beyond.read_to_end()
+            self.assertIsNotNone(beyond.failure)
+            self.assertTrue(beyond.done)
+        except urllib.error.HTTPError as refused:
+            self.assertGreaterEqual(refused.code, 500)
+        except (urllib.error.URLError, ConnectionError):
+            pass  # the end came first
+        self.assertEqual(node.process.wait(timeout=30), code)
+        log = "".join(node.log)
+        self.assertEqual(log.count("is restarted"), 3, log)
+        self.assertEqual(log.count("giving up"), 1, log)
+        node.end()
+
+    def test_a_text_goes_on_over_crashes_and_the_fourth_ends_the_node_with_5(self):
+        self.check_four_failures("crash", 5)
+
+    def test_a_text_goes_on_over_lost_devices_and_the_fourth_ends_the_node_with_6(self):
+        self.check_four_failures("device-lost", 6)
+
+    def test_the_mock_says_so(self):
+        node = start()
+        models = json.loads(node.get("/v1/models")[1])
+        self.assertIn("mock", json.dumps(models))
+        self.assertEqual(node.end(), 0)
+
+    def test_sigterm_lets_a_stream_end_whole_and_refuses_new_ones(self):
+        node = start(step="10ms")
+        stream = Stream(node, 100)
+        stream.read_until(5)
+        node.process.send_signal(signal.SIGTERM)
+        rest = threading.Thread(target=stream.read_to_end)
+        rest.start()
+        time.sleep(0.2)
+        with self.assertRaises((urllib.error.URLError, ConnectionError)):
+            Stream(node, 1)
+        rest.join(timeout=30)
+        self.assertEqual(node.process.wait(timeout=30), 0)
+        self.assertEqual((stream.finish, stream.failure, stream.done), ("length", None, True))
+        node.end()
+
+    def test_a_stream_over_the_drain_limit_ends_in_an_error_event(self):
+        node = start(step="50ms", drain="500ms")
+        stream = Stream(node, 1000)
+        stream.read_until(3)
+        node.process.send_signal(signal.SIGTERM)
+        stream.read_to_end()
+        self.assertIsNotNone(stream.failure)
+        self.assertTrue(stream.done)
+        self.assertEqual(node.process.wait(timeout=30), 0)
+        node.end()
+
+    def test_a_second_signal_ends_at_once(self):
+        node = start(step="50ms")
+        stream = Stream(node, 1000)
+        stream.read_until(3)
+        node.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        self.assertIsNone(node.process.poll())
+        asked = time.monotonic()
+        node.process.send_signal(signal.SIGTERM)
+        self.assertEqual(node.process.wait(timeout=10), -signal.SIGTERM)
+        self.assertLess(time.monotonic() - asked, 2)
+        stream.answer.close()
+        node.end()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node of the real binary in a process of its own."""
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+
+
+class Node:
+    """A node in the foreground; its first two lines are what a user sees."""
+
+    def __init__(self, troupe, config):
+        self.folder = tempfile.TemporaryDirectory()
+        path = pathlib.Path(self.folder.name) / "node.conf"
+        path.write_text(config)
+        self.process = subprocess.Popen([troupe, "serve", "-c", str(path)], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        self.log = []
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr))
+        self.reader.start()
+        self.ready = self.process.stdout.readline()
+        self.curl = self.process.stdout.readline()
+        found = re.search(r"http://\S+", self.ready)
+        if not found:
+            raise AssertionError(f"no URL in {self.ready!r}; log: {''.join(self.log)}")
+        self.url = found.group()
+
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name, **labels):
+        total = 0.0
+        for line in self.get("/metrics")[1].splitlines():
+            if line.startswith(name) and line[len(name)] in "{ " and all(f'{k}="{v}"' in line for k, v in labels.items()):
+                total += float(line.split()[-1].split()[0]) if "}" not in line else float(line.split("}")[1].split()[0])
+        return total
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        self.reader.join(timeout=10)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        self.folder.cleanup()
+        return code
