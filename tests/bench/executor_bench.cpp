@@ -4,13 +4,18 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <numeric>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "gpu/host/host_executor.hpp"
@@ -59,6 +64,36 @@ spread spread_of(const std::vector<double>& values) {
   return result;
 }
 
+std::uint64_t sum_of(std::span<const std::uint64_t> words) {
+  std::array<std::uint64_t, 16> sums{};
+  for (std::size_t i = 0; i + sums.size() <= words.size(); i += sums.size())
+    for (std::size_t k = 0; k < sums.size(); ++k)
+      sums[k] += words[i + k];
+  return std::accumulate(sums.begin(), sums.end(), std::uint64_t{0});
+}
+
+/// The physical limit of decode: bytes per second at which so many threads read a buffer of that size.
+double read_rate(std::uint64_t bytes, std::uint32_t threads) {
+  constexpr int rounds = 20;
+  const std::vector<std::uint64_t> buffer(bytes / sizeof(std::uint64_t), 1);
+  std::vector<double> rates;
+  for (int i = 0; i < repetitions; ++i) {
+    std::atomic<std::uint64_t> sink = 0;
+    const auto begin = clock_type::now();
+    {
+      std::vector<std::jthread> readers;
+      for (std::uint32_t t = 0; t < threads; ++t)
+        readers.emplace_back([&, t] {
+          const auto share = buffer.size() / threads;
+          for (int round = 0; round < rounds; ++round)
+            sink += sum_of(std::span{buffer}.subspan(t * share, share));
+        });
+    }
+    rates.push_back(static_cast<double>(bytes) * rounds / seconds(clock_type::now() - begin));
+  }
+  return median_of(rates);
+}
+
 /// Submits a step and waits for it.
 class driver {
 public:
@@ -100,6 +135,7 @@ public:
     wall_.push_back(tokens / wall_s);
     cpu_.push_back(tokens / cpu_s);
   }
+  double median() const { return median_of(wall_); }
   void print(const gpu::executor& executor, std::uint32_t threads, const char* what, std::uint32_t batch,
              std::uint32_t context) const {
     const auto wall = spread_of(wall_);
@@ -175,6 +211,7 @@ int main(int argc, char** argv) {
   }
   prompt.print(executor, (*pool)->threads(), "prompt", 1, options->prompt);
 
+  const auto rate = read_rate((*weights)->bytes(), (*pool)->threads());
   constexpr std::uint32_t context = 128;
   for (std::uint32_t slot = 0; slot < batch_max; ++slot) {
     gpu::step s;
@@ -195,5 +232,9 @@ int main(int argc, char** argv) {
       decode.add(batch * options->steps, seconds(clock_type::now() - begin), cpu_seconds() - cpu);
     }
     decode.print(executor, (*pool)->threads(), "decode", batch, context);
+    if (batch == 1)
+      std::printf(R"({"bench":"read","threads":%u,"bytes":%llu,"bytes_per_s":%.4g,"share_of_it_that_decode_reads":%.2f})" "\n",
+                  (*pool)->threads(), static_cast<unsigned long long>((*weights)->bytes()), rate,
+                  decode.median() * static_cast<double>((*weights)->bytes()) / rate);
   }
 }
