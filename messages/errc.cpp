@@ -44,13 +44,6 @@ std::string to_string(errc code) { return std::string{entry_of(code).name}; }
 
 std::string_view describe(errc code) { return entry_of(code).sentence; }
 
-bool from_string(std::string_view name, errc& out) {
-  for (std::uint8_t i = 0; i <= errc_last; ++i)
-    if (auto code = static_cast<errc>(i); entry_of(code).name == name)
-      return out = code, true;
-  return false;
-}
-
 bool from_integer(std::uint8_t value, errc& out) {
   if (value > errc_last)
     return false;

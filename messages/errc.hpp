@@ -53,7 +53,6 @@ enum class errc : std::uint8_t {
 std::string to_string(errc);
 /// The sentence above, for logs and responses.
 std::string_view describe(errc);
-bool from_string(std::string_view, errc&);
 bool from_integer(std::uint8_t, errc&);
 
 template <class Inspector>

@@ -5,17 +5,16 @@
 
 #include <cassert>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <new>
 #include <string>
 #include <utility>
-#include <variant>
 
 #include "gpu/host/host_model.hpp"
 #include "gpu/recent_tokens.hpp"
 #include "gpu/sampling/sampler.hpp"
 #include "gpu/step_check.hpp"
+#include "gpu/step_queue.hpp"
 
 namespace troupe::gpu::host {
 
@@ -27,15 +26,6 @@ struct open_slot {
   token_counts counts;
 };
 
-/// Sets (or, without a state, clears) a slot in the order of the queue.
-struct slot_change {
-  slot_id slot;
-  std::optional<open_slot> state;
-};
-
-/// What the caller asked for, in order.
-using queued_work = std::variant<slot_change, step>;
-
 /// What the executor and its jobs in the pool share. Jobs may outlive the executor by a moment.
 ///
 /// A job takes the queue's next step and the slot changes before it. Slots, tokens and the model belong to
@@ -45,44 +35,35 @@ public:
   step_runner(std::unique_ptr<host_model> model, executor_info info, const host_executor_options& options,
               mapped_memory logits)
     : info(std::move(info)), model_(std::move(model)), hash_logits_(options.hash_logits), logits_(std::move(logits)),
-      slots_(options.slots_max), recent_(options.steps_in_flight_max), samplers_(model_->pool().threads()) {}
+      recent_(options.steps_in_flight_max), samplers_(model_->pool().threads()),
+      queue_(options.slots_max, options.steps_in_flight_max) {}
 
   const executor_info info;
   std::function<void(step_result)> on_done;
 
   host_model& model() { return *model_; }
 
-  void change(slot_change change) {
+  void change(slot_id slot, std::optional<open_slot> state) {
     const std::lock_guard lock{mutex_};
-    if (in_flight_ == 0)
-      slots_[change.slot.value] = std::move(change.state);
-    else
-      queue_.push_back(std::move(change));
+    queue_.change(slot, std::move(state));
   }
 
   errc enqueue(step s) {
     const std::lock_guard lock{mutex_};
-    if (in_flight_ == info.steps_in_flight_max)
-      return errc::full;
-    if (s.id <= last_)
-      return errc::invalid_step;
-    last_ = s.id;
-    ++in_flight_;
-    queue_.push_back(std::move(s));
-    return errc::none;
+    return queue_.push(std::move(s));
   }
 
   /// A job of the pool: one per enqueued step.
   void run_next() {
     std::unique_lock lock{mutex_};
-    auto next = take_step();
+    auto next = queue_.take();
     if (!next)
       return; // the executor ended
     running_ = true;
     lock.unlock();
     auto result = run(*next);
     lock.lock();
-    --in_flight_;
+    queue_.finish_one();
     lock.unlock();
     on_done(std::move(result));
     lock.lock();
@@ -94,27 +75,14 @@ public:
   /// Waits for the step that runs; the others complete here.
   void end() {
     std::unique_lock lock{mutex_};
-    auto rest = std::exchange(queue_, {});
+    const auto rest = queue_.abandon();
     idle_.wait(lock, [this] { return !running_; });
     lock.unlock();
-    for (auto& work : rest)
-      if (const auto* s = std::get_if<step>(&work))
-        on_done({.id = s->id, .code = errc::device_lost, .context = "the executor ended"});
+    for (auto id : rest)
+      on_done({.id = id, .code = errc::device_lost, .context = "the executor ended"});
   }
 
 private:
-  std::optional<step> take_step() {
-    while (!queue_.empty()) {
-      auto work = std::move(queue_.front());
-      queue_.pop_front();
-      if (auto* s = std::get_if<step>(&work))
-        return std::move(*s);
-      auto& change = std::get<slot_change>(work);
-      slots_[change.slot.value] = std::move(change.state);
-    }
-    return std::nullopt;
-  }
-
   step_result run(const step& s) {
     const auto begin = std::chrono::steady_clock::now();
     step_result result{.id = s.id};
@@ -144,7 +112,7 @@ private:
     sampled_rows_.clear();
     for (std::uint32_t i = 0; i < s.rows.size(); ++i) {
       const auto& r = s.rows[i];
-      if (!slots_[r.slot.value])
+      if (!queue_.slots()[r.slot.value])
         return "row " + std::to_string(i) + ": slot " + std::to_string(r.slot.value) + " is not open";
       const auto* table = s.blocks.data() + r.blocks_begin;
       if (r.from) {
@@ -168,7 +136,7 @@ private:
     model_->pool().parallel_for(static_cast<std::uint32_t>(wanted_.size()), 1, [&](auto begin, auto end, auto thread) {
       for (auto i = begin; i < end; ++i) {
         const std::span<const float> logits{logits_.floats() + std::size_t{i} * model_->logits_stride(), info.vocabulary};
-        auto& slot = *slots_[s.rows[sampled_rows_[i]].slot.value];
+        auto& slot = *queue_.slots()[s.rows[sampled_rows_[i]].slot.value];
         auto& result = results[sampled_rows_[i]];
         result.token = samplers_[thread].sample(logits, slot.options, slot.counts, tokens_[wanted_[i]].position + 1);
         if (has_penalties(slot.options))
@@ -182,7 +150,6 @@ private:
   std::unique_ptr<host_model> model_;
   bool hash_logits_;
   mapped_memory logits_; // [rows_max][logits_stride]
-  std::vector<std::optional<open_slot>> slots_;
   recent_tokens recent_;
   std::vector<sampler> samplers_; // one per thread
   // The step that runs, flattened.
@@ -192,9 +159,7 @@ private:
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  std::deque<queued_work> queue_;
-  std::uint32_t in_flight_ = 0;
-  step_id last_;
+  step_queue<open_slot> queue_;
   bool running_ = false;
 };
 
@@ -220,13 +185,13 @@ public:
       if (has_penalties(options))
         i < prompt_tokens ? state.counts.add_prompt(history[i]) : state.counts.add_output(history[i]);
     }
-    runner_->change({slot, std::move(state)});
+    runner_->change(slot, std::move(state));
     return errc::none;
   }
 
   void close(slot_id slot) override {
     if (slot.value < info().slots_max)
-      runner_->change({slot, std::nullopt});
+      runner_->change(slot, std::nullopt);
   }
 
   errc submit(step s) override {

@@ -5,7 +5,6 @@
 #include <cassert>
 #include <condition_variable>
 #include <cmath>
-#include <deque>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -13,13 +12,13 @@
 #include <system_error>
 #include <thread>
 #include <utility>
-#include <variant>
 
 #include "gpu/mock/mock_kv.hpp"
 #include "gpu/recent_tokens.hpp"
 #include "gpu/sampling/generator.hpp"
 #include "gpu/sampling/sampler.hpp"
 #include "gpu/step_check.hpp"
+#include "gpu/step_queue.hpp"
 
 namespace troupe::gpu::mock {
 
@@ -35,11 +34,6 @@ struct open_slot {
     prefixes.push_back(extend(prefixes.empty() ? 0 : prefixes.back(), token));
     tokens.push_back(token);
   }
-};
-
-struct slot_change {
-  slot_id slot;
-  std::optional<open_slot> state;
 };
 
 executor_info info_of(const mock_options& o, const mock_kv& kv) {
@@ -72,7 +66,8 @@ class mock_executor::device {
 public:
   explicit device(mock_options options)
     : options_(std::move(options)), kv_(options_.layers, options_.kv_blocks, options_.block_tokens),
-      info_(info_of(options_, kv_)), slots_(options_.slots_max), recent_(options_.steps_in_flight_max) {}
+      info_(info_of(options_, kv_)), recent_(options_.steps_in_flight_max),
+      queue_(options_.slots_max, options_.steps_in_flight_max) {}
 
   ~device() {
     {
@@ -96,12 +91,9 @@ public:
   region_view memory() { return kv_.memory(); }
   void on_done(std::function<void(step_result)> callback) { on_done_ = std::move(callback); }
 
-  void change(slot_change c) {
+  void change(slot_id slot, std::optional<open_slot> state) {
     const std::lock_guard lock{mutex_};
-    if (in_flight_ == 0)
-      slots_[c.slot.value] = std::move(c.state);
-    else
-      queue_.push_back(std::move(c));
+    queue_.change(slot, std::move(state));
   }
 
   errc enqueue(step s) {
@@ -109,13 +101,8 @@ public:
     strike_if_due();
     {
       const std::lock_guard lock{mutex_};
-      if (in_flight_ == info_.steps_in_flight_max)
-        return errc::full;
-      if (s.id <= last_)
-        return errc::invalid_step;
-      last_ = s.id;
-      ++in_flight_;
-      queue_.push_back(std::move(s));
+      if (auto code = queue_.push(std::move(s)); code != errc::none)
+        return code;
     }
     changed_.notify_all();
     return errc::none;
@@ -139,7 +126,7 @@ public:
 
   std::uint32_t pending() const {
     const std::lock_guard lock{mutex_};
-    return in_flight_;
+    return queue_.in_flight();
   }
 
   std::uint64_t completed() const {
@@ -150,14 +137,14 @@ public:
   /// Runs and completes the oldest step.
   bool run_next() {
     std::unique_lock lock{mutex_};
-    auto next = take_step();
+    auto next = queue_.take();
     if (!next)
       return false;
     const bool lost = lost_;
     lock.unlock();
     auto result = lost ? step_result{.id = next->id, .code = errc::device_lost, .context = "the mock device is gone"} : run(*next);
     lock.lock();
-    --in_flight_;
+    queue_.finish_one();
     completed_ += result.code == errc::none;
     lock.unlock();
     on_done_(std::move(result));
@@ -173,30 +160,18 @@ private:
     lose();
   }
 
-  std::optional<step> take_step() {
-    while (!queue_.empty()) {
-      auto work = std::move(queue_.front());
-      queue_.pop_front();
-      if (auto* s = std::get_if<step>(&work))
-        return std::move(*s);
-      auto& change = std::get<slot_change>(work);
-      slots_[change.slot.value] = std::move(change.state);
-    }
-    return std::nullopt;
-  }
-
   void work() {
     auto free_at = std::chrono::steady_clock::now(); // when the last step ended
     std::unique_lock lock{mutex_};
     for (;;) {
-      changed_.wait(lock, [this] { return ending_ || first_step() != nullptr; });
+      changed_.wait(lock, [this] { return ending_ || queue_.next() != nullptr; });
       if (ending_)
         return;
       if (options_.steps == pace::gate) {
         changed_.wait(lock, [this] { return lost_ || permits_ > 0; });
         permits_ -= !lost_;
       } else {
-        free_at = std::max(free_at, std::chrono::steady_clock::now()) + duration_of(*first_step(), options_.time);
+        free_at = std::max(free_at, std::chrono::steady_clock::now()) + duration_of(*queue_.next(), options_.time);
         changed_.wait_until(lock, free_at, [this] { return lost_; });
       }
       if (ending_)
@@ -205,13 +180,6 @@ private:
       run_next();
       lock.lock();
     }
-  }
-
-  const step* first_step() const {
-    for (const auto& work : queue_)
-      if (const auto* s = std::get_if<step>(&work))
-        return s;
-    return nullptr;
   }
 
   step_result run(const step& s) {
@@ -230,9 +198,9 @@ private:
   }
 
   std::optional<std::string> run_row(const step& s, const row& r, row_result& result) {
-    if (!slots_[r.slot.value])
+    if (!queue_.slots()[r.slot.value])
       return "slot " + std::to_string(r.slot.value) + " is not open";
-    auto& slot = *slots_[r.slot.value];
+    auto& slot = *queue_.slots()[r.slot.value];
     std::vector<token_id> input(s.tokens_of(r).begin(), s.tokens_of(r).end());
     if (r.from) {
       const auto token = recent_.find(*r.from);
@@ -284,16 +252,13 @@ private:
   const executor_info info_;
   std::function<void(step_result)> on_done_;
   std::uint64_t submitted_ = 0; // of the submitting thread alone
-  std::vector<std::optional<open_slot>> slots_;
   recent_tokens recent_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::variant<slot_change, step>> queue_;
-  std::uint32_t in_flight_ = 0;
+  step_queue<open_slot> queue_;
   std::uint64_t completed_ = 0;
   std::uint64_t permits_ = 0;
-  step_id last_;
   bool lost_ = false;
   bool ending_ = false;
   std::thread thread_;
@@ -330,13 +295,13 @@ errc mock_executor::open(slot_id slot, const sampling_options& options, std::spa
   open_slot state{options, {}, {}};
   for (auto token : history)
     state.add(token);
-  device_->change({slot, std::move(state)});
+  device_->change(slot, std::move(state));
   return errc::none;
 }
 
 void mock_executor::close(slot_id slot) {
   if (slot.value < info().slots_max)
-    device_->change({slot, std::nullopt});
+    device_->change(slot, std::nullopt);
 }
 
 errc mock_executor::submit(step s) {
