@@ -14,8 +14,7 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
 find_program(TROUPE_CCACHE ccache)
 if(TROUPE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
-      "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR};CCACHE_NOHASHDIR=1;${TROUPE_CCACHE}") # checkouts share the cache
+      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${TROUPE_CCACHE}")
   add_compile_options(-fpch-preprocess)
 endif()
 find_program(TROUPE_MOLD mold)
