@@ -3,13 +3,14 @@
 import pathlib
 import re
 import resource
-import signal
-import subprocess
-import tempfile
-import threading
-import urllib.request
+import sys
+import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+
+from node_process import Node  # noqa: E402
+
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 # Blocks of 32 tokens: the mock has 16,384 of them, enough for all streams without a preemption.
 CONFIG = """
@@ -61,40 +62,18 @@ def allow_descriptors(count: int):
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
-class Node:
+class MockNode(Node):
     def __init__(self, binary: str, streams: int, step_ms: float):
-        self.folder = tempfile.TemporaryDirectory()
-        path = pathlib.Path(self.folder.name) / "node.conf"
-        path.write_text(CONFIG.format(model=MODEL, queued=2 * streams, running=min(4096, streams + 64),
-                                      connections=2 * streams + 64, step_base_us=round(step_ms * 1000)))
-        self.process = subprocess.Popen([binary, "serve", "-c", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.log = []
-        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr))
-        self.reader.start()
-        found = re.search(r"http://([\d.]+):(\d+)", self.process.stdout.readline())
-        if not found:
-            self.process.kill()
-            raise SystemExit("the node did not start: " + "".join(self.log))
-        self.host, self.port = found[1], int(found[2])
+        super().__init__(binary, CONFIG.format(model=MODEL, queued=2 * streams, running=min(4096, streams + 64),
+                                               connections=2 * streams + 64, step_base_us=round(step_ms * 1000)))
+        address = urllib.parse.urlsplit(self.url)
+        self.host, self.port = address.hostname, address.port
 
     def rss_bytes(self) -> int:
         return int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
     def metrics(self) -> "Metrics":
-        with urllib.request.urlopen(f"http://{self.host}:{self.port}/metrics", timeout=30) as answer:
-            return Metrics(answer.read().decode())
-
-    def end(self) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-        finally:
-            self.reader.join(timeout=10)
-            self.folder.cleanup()
+        return Metrics(self.get("/metrics")[1])
 
 
 class Metrics:

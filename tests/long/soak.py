@@ -110,7 +110,7 @@ class Stream(asyncio.Protocol):
 
 
 class Client:
-    def __init__(self, node: mock_node.Node, streams: int):
+    def __init__(self, node: mock_node.MockNode, streams: int):
         self.node, self.streams, self.counts, self.faults, self.ending = node, streams, {"whole": 0, "cancelled": 0}, [], False
 
     async def keep_asking(self, index: int):
@@ -165,7 +165,7 @@ def slope_per_minute(samples: list[dict]) -> float:
     return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y)) / sum((a - mean_x) ** 2 for a in x)
 
 
-def wait_until_free(node: mock_node.Node) -> str:
+def wait_until_free(node: mock_node.MockNode) -> str:
     """What is still held 30 s after the last stream ended; empty if nothing is."""
     held = ""
     for _ in range(60):
@@ -212,7 +212,7 @@ def main() -> int:
         print("SKIPPED: the demo model is not there: run scripts/setup")
         return 77
     mock_node.allow_descriptors(2 * options.streams + 256)
-    node = mock_node.Node(options.binary, options.streams, options.step_ms)
+    node = mock_node.MockNode(options.binary, options.streams, options.step_ms)
     client, samples, held = Client(node, options.streams), [], "not looked at"
     try:
         asyncio.run(client.run(options.seconds, samples))
