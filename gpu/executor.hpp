@@ -117,6 +117,8 @@ struct step_result {
   std::vector<row_result> rows;
   /// Time that the device computed, without queueing.
   std::chrono::nanoseconds computed{};
+  /// When the executor reported it; set by its device.
+  std::chrono::steady_clock::time_point done_at{};
 };
 
 /// One model on one device, or one rank group seen as one. No CAF, no request, no policy.

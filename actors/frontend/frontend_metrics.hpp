@@ -15,6 +15,7 @@ namespace troupe {
 struct frontend_metrics {
   caf::telemetry::dbl_histogram* time_to_first_token = nullptr;
   caf::telemetry::dbl_histogram* inter_token_latency = nullptr;
+  caf::telemetry::dbl_histogram* sampled_to_socket = nullptr;
   caf::telemetry::int_gauge* open_streams = nullptr;
   caf::telemetry::int_counter* tokens = nullptr;
   caf::telemetry::int_counter* slow_readers = nullptr;

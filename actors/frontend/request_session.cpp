@@ -45,6 +45,7 @@ request_session_state::request_session_state(request_session_actor::pointer self
     deadline_(self->clock().now() + request_.time_left),
     queue_deadline_(self->clock().now() + request_.queue_time_left) {}
 
+request_session_state::~request_session_state() { deadline_timer_.dispose(); }
 
 request_session_actor::behavior_type request_session_state::make_behavior() {
   log_unhandled_exceptions(self_);
@@ -52,7 +53,9 @@ request_session_actor::behavior_type request_session_state::make_behavior() {
     if (!ended_ && worker_ && worker_.address() == down.source)
       try_again({errc::worker_lost, "the decode worker ended: " + caf::to_string(down.reason)});
   });
-  self_->run_delayed(request_.time_left, [this] { fail({errc::deadline_exceeded, "the request's time is up"}); });
+  deadline_timer_ = self_->run_delayed(request_.time_left, [this] {
+    fail({errc::deadline_exceeded, "the request's time is up"});
+  });
   place();
   return {
     [this](const generation_failed& what) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include <caf/disposable.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include "messages/interfaces.hpp"
@@ -41,6 +42,7 @@ public:
 
   request_session_state(request_session_actor::pointer self, inference_request request, stream_hub_actor hub,
                         request_session_config config);
+  ~request_session_state();
 
   request_session_actor::behavior_type make_behavior();
 
@@ -68,6 +70,8 @@ private:
   /// What the client has, for a continuation.
   std::vector<token_id> emitted_;
   bool ended_ = false;
+  /// The clock keeps the actor's memory until this is due or disposed.
+  caf::disposable deadline_timer_;
 };
 
 request_session_actor spawn_request_session(caf::actor_system&, inference_request, stream_hub_actor,

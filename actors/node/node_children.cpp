@@ -27,7 +27,7 @@ scheduler_config bounds_of(const worker_section& section) {
   scheduler_config result;
   result.chunk_tokens_max = section.chunk_tokens;
   result.step_tokens_max = section.batch_tokens;
-  result.running_max = section.running_max;
+  result.running_max = result.rows_max = section.running_max;
   result.queued_max = section.queued_max;
   return result;
 }

@@ -2,8 +2,10 @@
 #include "actors/node/run_node.hpp"
 
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <utility>
@@ -131,6 +133,20 @@ bool wait_until_ready(caf::actor_system& system, const node_config& config, cons
   return false;
 }
 
+/// Shells allow 1,024 descriptors unless asked for more, fewer than limits.connections. One that cannot be had is a
+/// connection that waits to be accepted.
+void allow_descriptors(std::uint64_t connections) {
+  constexpr rlim_t others = 256;
+  const rlim_t wanted = connections + others;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+    log_warning("node", "fewer file descriptors than limits.connections needs",
+                {{"allowed", std::to_string(limit.rlim_cur)}, {"wanted", std::to_string(wanted)}});
+}
+
 void drain(caf::actor_system& system, const node_supervisor_actor& supervisor, std::chrono::nanoseconds limit) {
   caf::scoped_actor self{system};
   log_info("node", "draining");
@@ -152,6 +168,8 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
     return static_cast<int>(exit_code::resource);
   }
 
+  if (config.http)
+    allow_descriptors(config.limits.connections);
   // Before the system, whose actors refer to it.
   end_notice notice;
   system_config cfg;

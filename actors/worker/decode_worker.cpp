@@ -103,7 +103,10 @@ void decode_worker_state::emit(const scheduler_events::token& token) {
   auto i = clients_.find(token.id);
   if (i == clients_.end())
     return;
-  outboxes_[i->second.hub].entry(token.id, token.index).tokens.push_back(token.sampled);
+  auto& entry = outboxes_[i->second.hub].entry(token.id, token.index);
+  entry.tokens.push_back(token.sampled);
+  if (!entry.sampled_at && token.sampled_at)
+    entry.sampled_at = token.sampled_at->time_since_epoch();
 }
 
 void decode_worker_state::finish(const scheduler_events::finished& finished) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/worker/device.hpp"
 
+#include <chrono>
+
 #include <caf/send.hpp>
 
 #include "actors/log/unhandled_exception.hpp"
@@ -13,6 +15,7 @@ device_state::device_state(device_actor::pointer self, std::unique_ptr<gpu::exec
   // A weak pointer: the executor belongs to the actor, which must not keep itself alive.
   caf::weak_actor_ptr me{self_->ctrl()};
   executor_->on_done([me](gpu::step_result result) {
+    result.done_at = std::chrono::steady_clock::now();
     if (auto strong = me.lock())
       caf::anon_send(caf::actor_cast<device_actor>(strong), std::move(result));
   });

@@ -90,6 +90,8 @@ struct scheduler_events {
     /// Position within the output, from 0.
     std::uint32_t index = 0;
     sampled_token sampled;
+    /// When its step was done here; nothing for a token that came with a landing.
+    std::optional<steady_time> sampled_at;
   };
   struct finished {
     request_id id;

@@ -40,6 +40,7 @@ void scheduler::content::complete(const gpu::step_result& result, scheduler_even
   const auto out = std::move(flights.front());
   flights.pop_front();
   const auto [code, context] = judge(out, result);
+  const auto known_tokens = events.tokens.size();
   for (std::size_t i = 0; i < out.rows.size(); ++i) {
     auto& s = *out.rows[i].owner;
     --s.steps_out;
@@ -54,6 +55,8 @@ void scheduler::content::complete(const gpu::step_result& result, scheduler_even
       settle(out.rows[i], result.rows[i], events);
     }
   }
+  for (auto i = known_tokens; i < events.tokens.size(); ++i)
+    events.tokens[i].sampled_at = result.done_at;
 }
 
 void scheduler::content::settle(const flight_row& row, const gpu::row_result& result,
@@ -88,7 +91,7 @@ bool scheduler::content::accept(sequence& s, const sampled_token& drawn, schedul
     finish(s, finish_reason::stop, events);
     return false;
   }
-  events.tokens.push_back({s.request.id, s.next_index++, drawn});
+  events.tokens.push_back({s.request.id, s.next_index++, drawn, std::nullopt});
   s.tokens.push_back(drawn.token);
   ++counters.output_tokens;
   if (s.length() < s.length_max)

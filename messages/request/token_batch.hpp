@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "messages/ids.hpp"
@@ -21,6 +23,9 @@ struct stream_tokens {
   finish_reason finish = finish_reason::none;
   /// Valid if `finish` is set; until then only cached_tokens may be known.
   troupe::usage usage;
+  /// When the step of the oldest of these tokens was done, by the steady clock of the worker's node; nothing
+  /// if that was on another node.
+  std::optional<std::chrono::nanoseconds> sampled_at;
 
   friend bool operator==(const stream_tokens&, const stream_tokens&) = default;
 };
@@ -29,7 +34,7 @@ template <class Inspector>
 bool inspect(Inspector& f, stream_tokens& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("first_index", x.first_index),
                             f.field("tokens", x.tokens), f.field("finish", x.finish),
-                            f.field("usage", x.usage));
+                            f.field("usage", x.usage), f.field("sampled_at", x.sampled_at));
 }
 
 /// What a worker has for all streams of one hub since its last batch was acknowledged. The response is

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the process of a node ends: by failures, by signals. Mock engine, real tokenizer."""
+"""How the process of a node ends, by failures and by signals, and lives with few file descriptors. Mock engine, real tokenizer."""
 import json
 import pathlib
 import signal
+import socket
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -159,6 +161,52 @@ class FailingNode(unittest.TestCase):
         self.assertLess(time.monotonic() - asked, 2)
         stream.answer.close()
         node.end()
+
+
+@unittest.skipUnless(MODEL.exists(), "the demo model is not there: run scripts/setup")
+class FewDescriptors(unittest.TestCase):
+    def start(self, limit):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        wrapper = pathlib.Path(folder.name) / "troupe"
+        wrapper.write_text(f'#!/bin/sh\nulimit {limit} && exec "{TROUPE}" "$@"\n')
+        wrapper.chmod(0o755)
+        node = Node(str(wrapper), CONFIG.format(model=MODEL, fault="none", step="2ms", drain="30s"))
+        self.addCleanup(node.process.kill)
+        self.address = ("127.0.0.1", int(node.url.rsplit(":", 1)[1]))
+        return node
+
+    def connect(self, count):
+        connections = [socket.create_connection(self.address, timeout=30) for _ in range(count)]
+        for connection in connections:
+            self.addCleanup(connection.close)
+        return connections
+
+    def ask(self, connection):
+        connection.sendall(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+        return connection.recv(12)
+
+    def test_a_soft_limit_is_raised_to_what_the_connections_need(self):
+        node = self.start("-Sn 64")
+        last = self.connect(200)[-1]
+        last.settimeout(4)  # before silent ones are closed, which would make room
+        self.assertEqual(self.ask(last), b"HTTP/1.1 200")
+        self.assertEqual(node.end(), 0)
+        self.assertNotIn("file descriptors", "".join(node.log))
+
+    def test_without_descriptors_connections_wait_for_others_to_end(self):
+        node = self.start("-n 64")
+        connections = self.connect(100)
+        self.assertEqual(self.ask(connections[0]), b"HTTP/1.1 200")
+        connections[-1].settimeout(1)
+        with self.assertRaises(TimeoutError):
+            self.ask(connections[-1])
+        for connection in connections[:-1]:
+            connection.close()
+        connections[-1].settimeout(30)
+        self.assertEqual(connections[-1].recv(12), b"HTTP/1.1 200")
+        self.assertEqual(node.end(), 0)
+        self.assertIn("fewer file descriptors", "".join(node.log))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ class NodeTest(unittest.TestCase):
         self.assertEqual("".join(parts), whole.choices[0].message.content)
         self.assertEqual(finishes, [whole.choices[0].finish_reason])
         self.assertEqual(usage.completion_tokens, whole.usage.completion_tokens)
+        self.assertGreater(self.node.metric("troupe_rest_sampled_to_socket_seconds_count"), 0)
 
     def test_a_repeated_prompt_is_cached(self):
         long = [{"role": "user", "content": "Count: " + " ".join(str(i) for i in range(400))}]

@@ -86,3 +86,14 @@ TEST_CASE("a client that goes away in mid-stream holds no block, five hundred ti
   CHECK(next.read_to_end());
   CHECK(next.text().size() == 16);
 }
+
+TEST_CASE("a request that has ended leaves nothing of its session behind, though its deadline is far") {
+  live_node node{{}};
+  stream_client whole{node.port(), stream_body(1, 40, 16)};
+  CHECK(whole.read_to_end());
+  CHECK(node.wait_until_newest_session_is_gone());
+  stream_client cancelled{node.port(), stream_body(2, 40, 2000)};
+  REQUIRE(cancelled.read_text(1));
+  cancelled.close();
+  CHECK(node.wait_until_newest_session_is_gone());
+}

@@ -67,6 +67,30 @@ TEST_CASE("token k reaches the hub while step k + 2 is held") {
   }
 }
 
+TEST_CASE("a step has room for every sequence that may run") {
+  scenario node{aggregated({.blocks = 400, .running_max = 100})};
+  std::size_t rows_most = 0;
+  node.executors().before_submit = [&](observed_executor&, const gpu::step& s) { rows_most = std::max(rows_most, s.rows.size()); };
+  for (std::uint64_t id = 1; id <= 100; ++id)
+    node.start(distinct_request(id, 20, 20));
+  node.settle();
+  CHECK(rows_most == 100);
+}
+
+TEST_CASE("the hub is told when a batch's oldest token was drawn") {
+  const auto real_time = [] { return std::chrono::steady_clock::now().time_since_epoch(); };
+  scenario node{aggregated()};
+  node.start(scenario::make_request(1, 20, 10));
+  for (std::uint32_t k = 1; k <= 8; ++k) {
+    const auto begin = real_time();
+    node.settle_steps(1);
+    const auto sampled = node.client(1).sampled_at;
+    REQUIRE(sampled);
+    CHECK(*sampled >= begin);
+    CHECK(*sampled <= real_time());
+  }
+}
+
 TEST_CASE("sixteen requests that need three times the blocks there are all finish, with unchanged text") {
   std::vector<std::vector<token_id>> right;
   for (std::uint64_t id = 1; id <= 16; ++id) {

@@ -170,6 +170,16 @@ bool live_node::wait_until_healthy(std::chrono::seconds time) {
   });
 }
 
+bool live_node::wait_until_newest_session_is_gone(std::chrono::seconds time) {
+  caf::weak_actor_ptr session;
+  {
+    std::lock_guard lock{mutex_};
+    session = caf::actor_cast<caf::weak_actor_ptr>(newest_session_);
+    newest_session_ = request_session_actor{};
+  }
+  return wait_for(time, [&session] { return session.lock() == nullptr; });
+}
+
 bool live_node::wait_until_idle(std::chrono::seconds time) {
   return wait_for(time, [this] {
     for (auto& worker : worker_names(node_)) {

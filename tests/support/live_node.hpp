@@ -49,6 +49,9 @@ public:
   void kill(std::string_view service);
   /// The same for the session of the newest request.
   void kill_newest_session();
+  /// Waits until nothing holds the session of the newest request any more, not even the clock. False: the time
+  /// ended. Afterwards there is no newest session.
+  bool wait_until_newest_session_is_gone(std::chrono::seconds = std::chrono::seconds{20});
 
   /// Waits until /health says 200. False: the time ended.
   bool wait_until_healthy(std::chrono::seconds = std::chrono::seconds{20});

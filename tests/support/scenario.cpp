@@ -88,6 +88,7 @@ private:
     for (auto i = known; i < stream.tokens.size(); ++i)
       c.tokens.push_back(stream.tokens[i].token);
     c.batches += stream.tokens.size() > known ? 1 : 0;
+    c.sampled_at = stream.sampled_at;
     if (stream.finish != finish_reason::none) {
       c.finish = stream.finish;
       c.usage = stream.usage;
@@ -123,7 +124,7 @@ scenario::scenario(options o) : system_(std::make_unique<caf::actor_system>(conf
     options.steps = gpu::mock::pace::manual;
     options.kv_blocks = o.blocks;
     options.block_tokens = block_tokens;
-    options.slots_max = section.running_max;
+    options.slots_max = options.rows_max = section.running_max;
     auto made = gpu::mock::mock_executor::make(options);
     if (!made)
       return unexpected{made.error()};

@@ -33,6 +33,8 @@ struct received {
   std::uint32_t ends = 0;
   /// Batches that brought something, i.e. how often its socket would have been written to.
   std::uint32_t batches = 0;
+  /// When the oldest token of the last of them was drawn.
+  std::optional<std::chrono::nanoseconds> sampled_at;
 };
 
 /// A node under virtual time: supervisor, directory, router, workers with mock executors, the memory

@@ -47,7 +47,8 @@ public:
   client_stream(std::shared_ptr<http_exchange>, options, std::vector<choice>);
 
   const std::vector<choice>& choices() const { return choices_; }
-  http_exchange& exchange() { return *exchange_; }
+  http_exchange& exchange() const { return *exchange_; }
+  bool streams() const { return options_.streams; }
   clock::time_point arrival() const { return arrival_; }
 
   /// Everything was answered, or nobody waits for it any more.

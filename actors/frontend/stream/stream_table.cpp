@@ -35,6 +35,7 @@ void stream_table::deliver(const std::vector<stream_tokens>& batch) {
     observe(*stream, choice, tokens, now);
     stream->push(choice, tokens, now);
     stream->exchange().flush(); // may find the client gone, which removes the stream
+    observe_flushed(*stream, tokens);
     if (!stream->ended() && stream->exchange().queued_bytes() > queued_bytes_max) {
       metrics_.slow_readers->inc();
       stream->give_up();
@@ -63,6 +64,12 @@ void stream_table::observe(const client_stream& stream, std::size_t choice, cons
     metrics_.time_to_first_token->observe(seconds(now - stream.arrival()));
   else
     metrics_.inter_token_latency->observe(seconds(now - last));
+}
+
+void stream_table::observe_flushed(const client_stream& stream, const stream_tokens& tokens) {
+  if (tokens.tokens.empty() || !tokens.sampled_at || !stream.streams() || stream.exchange().queued_bytes() > 0)
+    return;
+  metrics_.sampled_to_socket->observe(seconds(client_stream::clock::now().time_since_epoch() - *tokens.sampled_at));
 }
 
 void stream_table::fail(request_id id, const error& e) {

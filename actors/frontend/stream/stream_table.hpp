@@ -44,6 +44,8 @@ private:
   };
 
   void observe(const client_stream&, std::size_t choice, const stream_tokens&, client_stream::clock::time_point);
+  /// After the flush of a streamed answer.
+  void observe_flushed(const client_stream&, const stream_tokens&);
   /// Takes the ended stream out; choices that were still in the table are unwanted from now on.
   void remove(const std::shared_ptr<client_stream>&);
 

@@ -197,6 +197,36 @@ TEST_CASE("a stream with more than 64 KiB unread is given up") {
   CHECK(f.ended == 1);
 }
 
+TEST_CASE("the time from a step's end to the socket is observed once the bytes are in the socket") {
+  table_fixture f;
+  const auto observed = make_frontend_metrics(f.registry).sampled_to_socket;
+  const auto observations = [observed] {
+    std::int64_t sum = 0;
+    for (const auto& bucket : observed->buckets())
+      sum += bucket.count.value();
+    return sum;
+  };
+  const auto feed = [&](std::uint64_t id, std::optional<std::chrono::nanoseconds> ago) {
+    stream_tokens t;
+    t.request = request_id{id};
+    t.tokens = {{'a', 0, {}}};
+    if (ago)
+      t.sampled_at = client_stream::clock::now().time_since_epoch() - *ago;
+    f.table.deliver({t});
+  };
+  auto exchange = f.open(streamed(openai::api::chat), {1});
+  feed(1, std::chrono::milliseconds{250});
+  CHECK(observations() == 1);
+  CHECK(observed->sum() >= 0.25);
+  CHECK(observed->sum() < 10);
+  feed(1, std::nullopt); // of another node
+  exchange->queued = 1;  // its socket is full
+  feed(1, std::chrono::milliseconds{250});
+  f.open({}, {2}); // not streamed
+  feed(2, std::chrono::milliseconds{250});
+  CHECK(observations() == 1);
+}
+
 TEST_CASE("a control token has no text, unless the client asks for it") {
   for (auto specials : {text::special_output::skip, text::special_output::keep}) {
     table_fixture f;

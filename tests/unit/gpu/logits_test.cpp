@@ -3,14 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
-#include <numeric>
+#include <fstream>
+#include <span>
 
 #include <nlohmann/json.hpp>
 
-#include <fstream>
-
 #include "gpu/host/host_model.hpp"
 #include "tests/support/logit_goldens.hpp"
+#include "tests/support/prompt_logits.hpp"
 
 using namespace troupe;
 using namespace troupe::gpu;
@@ -20,21 +20,9 @@ namespace {
 const std::filesystem::path model_path{TROUPE_SOURCE_DIR "/models/SmolLM2-135M-Instruct.Q4_1.gguf"};
 const std::filesystem::path goldens_path{TROUPE_SOURCE_DIR "/tests/goldens/logits"};
 
-constexpr std::uint32_t block_tokens = 16;
-
-/// Computes a prompt in one go and compares the logits of its golden positions.
 void compare(host::host_model& model, const test::logit_prompt& prompt, test::logit_comparison& comparison) {
-  std::vector<block_id> table(prompt.tokens.size() / block_tokens + 1);
-  std::iota(table.rbegin(), table.rend(), 0u);
-  std::vector<host::forward_token> tokens;
-  for (auto token : prompt.tokens)
-    tokens.push_back({token, static_cast<std::uint32_t>(tokens.size()), table.data()});
-  std::vector<std::uint32_t> wanted;
-  for (const auto& p : prompt.positions)
-    wanted.push_back(p.position);
-  std::vector<float> logits(wanted.size() * model.logits_stride());
-  model.pool().run([&] { model.forward(tokens, wanted, logits); });
-  for (std::size_t i = 0; i < wanted.size(); ++i)
+  const auto logits = test::prompt_logits(model, prompt);
+  for (std::size_t i = 0; i < prompt.positions.size(); ++i)
     comparison.add(prompt.positions[i], std::span{logits}.subspan(i * model.logits_stride(), model.config().vocabulary));
 }
 
@@ -57,7 +45,7 @@ TEST_CASE("logits of the demo model are those of its exact weights") {
 
   for (auto path : host::supported_simd_paths()) {
     CAPTURE(host::to_string(path));
-    auto model = host::host_model::make(*weights, **pool, path, 64, block_tokens);
+    auto model = host::host_model::make(*weights, **pool, path, 64, test::prompt_logits_block_tokens);
     REQUIRE(model);
     test::logit_comparison comparison;
     for (const auto& prompt : goldens->prompts)

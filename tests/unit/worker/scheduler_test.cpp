@@ -62,6 +62,26 @@ TEST_CASE("the next step is submitted before the last one's token is back") {
   check_whole(w, 1);
 }
 
+TEST_CASE("a token says when its step was done, and one that landed does not") {
+  worker_double w{small_config(16)};
+  REQUIRE(w.add(a_request(1, some_tokens(5, 1), 8)));
+  REQUIRE(w.step());
+  auto result = w.executor.run();
+  result.done_at = steady_time{7ms};
+  scheduler_events events;
+  w.tested.complete(result, events);
+  REQUIRE(events.tokens.size() == 1);
+  CHECK(events.tokens[0].sampled_at == steady_time{7ms});
+
+  REQUIRE(w.add(a_request(2, some_tokens(5, 2), 8, sequence_mode::landing)));
+  REQUIRE(w.step());
+  w.write_landing(2);
+  events = {};
+  w.tested.landed(request_id{2}, {1, -0.5f, {}}, 0, events);
+  REQUIRE(events.tokens.size() == 1);
+  CHECK(!events.tokens[0].sampled_at);
+}
+
 TEST_CASE("no step is planned past the limit of output tokens or the end of the context") {
   worker_double w{small_config(80)};
   REQUIRE(w.add(a_request(1, some_tokens(5, 1), 3)));
