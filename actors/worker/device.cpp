@@ -60,6 +60,9 @@ void device_state::finish(gpu::step_result& result) {
 device_actor spawn_device(caf::scheduled_actor& owner, std::unique_ptr<gpu::executor> executor) {
   auto device = owner.home_system().spawn<device_actor::stateful_impl<device_state>>(std::move(executor));
   owner.link_to(device->address());
+  // A link alone does not keep the device alive until its owner is gone. Its last reference could then go on
+  // the executor's own thread, for whose report the executor's destructor waits.
+  owner.attach_functor([device] { caf::anon_send_exit(device, caf::exit_reason::user_shutdown); });
   return device;
 }
 

@@ -3,9 +3,9 @@
 
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
-#include <caf/telemetry/metric_registry.hpp>
 
 #include "actors/node/actor_types.hpp"
+#include "tests/support/metric_sum.hpp"
 #include "tests/support/synchronous_backend.hpp"
 #include "transport/memory/memory_backend.hpp"
 
@@ -14,23 +14,6 @@ namespace troupe::test {
 namespace {
 
 constexpr std::uint16_t block_tokens = 16;
-
-/// Adds up the values of one of a worker's metrics.
-struct metric_sum {
-  std::string name, role;
-  std::int64_t sum = 0;
-  void add(const caf::telemetry::metric_family* family, const caf::telemetry::metric* instance, std::int64_t value) {
-    if (family->prefix() != "troupe.worker" || family->name() != name)
-      return;
-    for (auto& label : instance->labels())
-      if (label.name() == "role" && label.value() == role)
-        sum += value;
-  }
-  void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m, const caf::telemetry::int_counter* c) { add(f, m, c->value()); }
-  void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m, const caf::telemetry::int_gauge* g) { add(f, m, g->value()); }
-  template <class T>
-  void operator()(const caf::telemetry::metric_family*, const caf::telemetry::metric*, const T*) {}
-};
 
 node_config config_of(const scenario::options& o) {
   node_config result;
@@ -250,9 +233,7 @@ load_report scenario::load_of(const std::string& worker) {
 }
 
 std::int64_t scenario::metric(const std::string& name, const std::string& role) {
-  metric_sum visitor{name, role};
-  system_->metrics().collect(visitor);
-  return visitor.sum;
+  return sum_metric(*system_, name, role);
 }
 
 void scenario::kill(const std::string& service) {
