@@ -22,7 +22,7 @@ void describe(field_visitor&, executor_section&);
 void describe(field_visitor&, log_config&);
 
 void describe(field_visitor& f, node_config& x) {
-  f.text(x.cluster, {"cluster", "Name of the cluster. Nodes of different clusters refuse each other."}, 63);
+  f.text(x.cluster, {"cluster", "Name of the cluster. Nothing reads it while a cluster is one node."}, 63);
   f.section(x.model, {"model", "What this node serves."});
   f.role(x.http, {"http", "The REST gateway."});
   f.role(x.prefill_worker, {"prefill-worker", "Workers that process prompts and hand their KV blocks over."});
@@ -111,6 +111,8 @@ void describe(field_visitor& f, supervisor_section& x) {
   f.time(x.restart_window, {"restart-window", "Time in which restarts are counted."}, {10ms, 24h});
   f.time(x.backoff_first, {"backoff-first", "Pause before the first restart; it doubles with each further one."}, {0s, 1h});
   f.time(x.backoff_max, {"backoff-max", "Longest pause before a restart."}, {0s, 1h});
+  f.time(x.step_timeout, {"step-timeout", "A device that has not answered for a step in this time, the wait behind other steps included, has failed; "
+                          "/health then says so, too."}, {1s, 24h});
   f.time(x.drain_timeout, {"drain-timeout", "Time that running requests have to end after SIGINT or SIGTERM."}, {0s, 24h});
 }
 

@@ -100,6 +100,7 @@ struct supervisor_section {
   config_time restart_window = std::chrono::seconds{10};
   config_time backoff_first = std::chrono::milliseconds{100};
   config_time backoff_max = std::chrono::seconds{5};
+  config_time step_timeout = std::chrono::seconds{300};
   config_time drain_timeout = std::chrono::seconds{30};
 
   friend bool operator==(const supervisor_section&, const supervisor_section&) = default;

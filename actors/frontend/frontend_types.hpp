@@ -41,7 +41,7 @@ bool inspect(Inspector& f, bind_session& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("session", x.session));
 }
 
-/// Nobody waits for these choices any more. I/O thread to hub.
+/// Nobody waits for these choices any more. I/O thread to gateway to hub.
 struct close_choices {
   std::vector<request_id> requests;
 };

@@ -49,8 +49,12 @@ request_session_state::~request_session_state() { deadline_timer_.dispose(); }
 
 request_session_actor::behavior_type request_session_state::make_behavior() {
   log_unhandled_exceptions(self_);
+  self_->monitor(hub_);
   self_->set_down_handler([this](const caf::down_msg& down) {
-    if (!ended_ && worker_ && worker_.address() == down.source)
+    if (down.source == hub_.address()) { // nobody is left to tell
+      leave_worker();
+      end();
+    } else if (!ended_ && worker_ && worker_.address() == down.source)
       try_again({errc::worker_lost, "the decode worker ended: " + caf::to_string(down.reason)});
   });
   deadline_timer_ = self_->run_delayed(request_.time_left, [this] {
@@ -120,7 +124,8 @@ void request_session_state::hand_over(const routed& where) {
             if (ended_ || worker_ != worker)
               return; // its death was seen first
             auto why = from_caf_error(e);
-            if (worth_another_try(why.code))
+            // A worker that does not answer in its time is left for another one.
+            if (worth_another_try(why.code) || e == caf::sec::request_timeout)
               try_again(why);
             else
               fail(why);

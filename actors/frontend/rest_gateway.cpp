@@ -36,6 +36,7 @@ rest_gateway_actor::behavior_type rest_gateway_state::make_behavior() {
     },
     [this](const drain_request& request) { return drain(request); },
     [this](open_request& request) { open(request); },
+    [this](close_choices& choices) { self_->send(hub_, std::move(choices)); },
     [this](const health_question& question) { ask_health(question); },
     [this](const streams_drained&) { on_drained(); },
   };
@@ -86,9 +87,13 @@ rest_api::callbacks rest_gateway_state::api_callbacks() {
   };
   rest_api::callbacks out;
   out.on_open = [send_gateway](std::vector<inference_request> choices) { send_gateway(open_request{std::move(choices)}); };
-  out.on_unwanted = [hub = hub_](std::vector<request_id> requests) { caf::anon_send(hub, close_choices{std::move(requests)}); };
+  // The same way as on_open, so that it cannot overtake it.
+  out.on_unwanted = [send_gateway](std::vector<request_id> requests) { send_gateway(close_choices{std::move(requests)}); };
   out.on_health = [send_gateway](std::uint64_t question) { send_gateway(health_question{question}); };
-  out.on_drained = [send_gateway] { send_gateway(streams_drained{}); };
+  // The last answers must also have left, not only be written.
+  out.on_drained = [send_gateway, server = server_.get()] {
+    server->await_flushed([send_gateway] { send_gateway(streams_drained{}); });
+  };
   out.metrics_text = [&registry = self_->system().metrics()] { return metrics_text(registry); };
   return out;
 }

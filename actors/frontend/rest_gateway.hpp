@@ -25,6 +25,7 @@ using rest_gateway_actor = caf::typed_actor<
   // was left has been ended with an error.
   auto (drain_request)->caf::result<void>,
   auto (open_request)->caf::result<void>,
+  auto (close_choices)->caf::result<void>,
   auto (health_question)->caf::result<void>,
   auto (streams_drained)->caf::result<void>>;
 

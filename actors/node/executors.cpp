@@ -30,8 +30,7 @@ std::optional<gpu::host::simd_path> forced_path(simd_choice choice) {
   return std::nullopt;
 }
 
-expected<executor_maker, gpu::error> make_host_maker(const node_config& config,
-                                                     std::shared_ptr<const gpu::host::host_weights> weights) {
+expected<executor_plan, gpu::error> plan_host(const node_config& config, std::shared_ptr<const gpu::host::host_weights> weights) {
   auto path = gpu::host::choose_simd_path(forced_path(config.compute.simd));
   if (!path)
     return unexpected{path.error()};
@@ -45,13 +44,14 @@ expected<executor_maker, gpu::error> make_host_maker(const node_config& config,
   options.kv_blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, std::numeric_limits<std::uint32_t>::max()));
   options.block_tokens = config.kv.block_tokens;
   options.simd = *path;
-  return executor_maker{[options, pool = *pool, weights](const worker_section& section) {
+  executor_maker make = [options, pool = *pool, weights](const worker_section& section) {
     auto mine = options;
     mine.slots_max = section.running_max;
     mine.rows_max = section.running_max;
     mine.tokens_max = section.batch_tokens;
     return gpu::host::make_host_executor(weights, pool, mine);
-  }};
+  };
+  return executor_plan{std::move(make), std::uint64_t{options.kv_blocks} * options.block_tokens};
 }
 
 gpu::mock::mock_fault fault_of(mock_section::fault_kind kind) {
@@ -63,7 +63,7 @@ gpu::mock::mock_fault fault_of(mock_section::fault_kind kind) {
   return gpu::mock::mock_fault::none;
 }
 
-executor_maker make_mock_maker(const node_config& config) {
+executor_plan plan_mocks(const node_config& config) {
   gpu::mock::mock_options options;
   options.time = {config.executor.mock.step_base, config.executor.mock.per_prompt_token, config.executor.mock.per_row};
   options.block_tokens = static_cast<std::uint16_t>(config.kv.block_tokens);
@@ -74,7 +74,7 @@ executor_maker make_mock_maker(const node_config& config) {
   for (token_id token = 50; token < 100; ++token)
     options.drawn_tokens.push_back(token);
   options.vocabulary = mock_vocabulary;
-  return [options](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
+  executor_maker make = [options](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
     auto mine = options;
     mine.slots_max = section.running_max;
     mine.rows_max = section.running_max;
@@ -84,15 +84,15 @@ executor_maker make_mock_maker(const node_config& config) {
       return unexpected{made.error()};
     return std::unique_ptr<gpu::executor>{std::move(*made)};
   };
+  return {std::move(make), std::uint64_t{options.kv_blocks} * options.block_tokens};
 }
 
 } // namespace
 
-expected<executor_maker, gpu::error> make_executor_maker(const node_config& config,
-                                                         std::shared_ptr<const gpu::host::host_weights> weights) {
+expected<executor_plan, gpu::error> plan_executors(const node_config& config, std::shared_ptr<const gpu::host::host_weights> weights) {
   if (config.executor.kind == executor_kind::mock)
-    return make_mock_maker(config);
-  return make_host_maker(config, std::move(weights));
+    return plan_mocks(config);
+  return plan_host(config, std::move(weights));
 }
 
 } // namespace troupe

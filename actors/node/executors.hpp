@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -13,9 +14,14 @@ namespace troupe {
 /// Makes the executor of one worker; see node_parts.
 using executor_maker = std::function<expected<std::unique_ptr<gpu::executor>, gpu::error>(const worker_section&)>;
 
+struct executor_plan {
+  executor_maker make;
+  /// Tokens whose KV one worker's blocks hold. A sequence cannot be longer.
+  std::uint64_t kv_tokens = 0;
+};
+
 /// Executors as a configuration wants them: on the CPU with these weights, sharing one compute pool; or
 /// mocks, which need no weights.
-expected<executor_maker, gpu::error> make_executor_maker(const node_config&,
-                                                         std::shared_ptr<const gpu::host::host_weights>);
+expected<executor_plan, gpu::error> plan_executors(const node_config&, std::shared_ptr<const gpu::host::host_weights>);
 
 } // namespace troupe

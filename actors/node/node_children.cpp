@@ -54,7 +54,8 @@ child_spec endpoint_child(caf::actor_system& system, const node_parts& parts, st
 }
 
 template <class Spawn>
-child_spec worker_child(caf::actor_system& system, const node_parts& parts, const worker_section& section, std::uint32_t role,
+child_spec worker_child(caf::actor_system& system, const node_parts& parts, const supervisor_section& supervisor,
+                        const worker_section& section, std::uint32_t role,
                         std::uint32_t index, worker_id id,
                         std::shared_ptr<std::atomic<std::uint64_t>> epochs, Spawn spawn) {
   child_spec spec;
@@ -64,6 +65,7 @@ child_spec worker_child(caf::actor_system& system, const node_parts& parts, cons
   made.id = id;
   made.model = parts.model;
   made.limits = bounds_of(section);
+  made.step_time_max = supervisor.step_timeout;
   made.make_executor = [make = parts.make_executor, section] { return make(section); };
   spec.start = [&system, made, epochs, spawn] {
     auto next = made;
@@ -90,6 +92,7 @@ std::vector<child_spec> make_node_children(caf::actor_system& system, const node
   result.push_back(endpoint_child(system, parts, worker_names(config)));
 
   directory_config directory;
+  directory.stall_max = std::chrono::duration_cast<std::chrono::milliseconds>(config.supervisor.step_timeout);
   directory.roles_needed = (config.prefill_worker ? role_prefill : 0u) | (config.decode_worker ? role_decode : 0u);
   result.push_back({std::string{local_services::directory},
                     [&system, directory] { return caf::actor_cast<caf::strong_actor_ptr>(spawn_directory(system, directory)); },
@@ -104,9 +107,9 @@ std::vector<child_spec> make_node_children(caf::actor_system& system, const node
   auto epochs = std::make_shared<std::atomic<std::uint64_t>>(0);
   std::uint64_t id = 0;
   for (std::uint32_t i = 0; config.prefill_worker && i < config.prefill_worker->count; ++i)
-    result.push_back(worker_child(system, parts, *config.prefill_worker, role_prefill, i, worker_id{++id}, epochs, spawn_prefill_worker));
+    result.push_back(worker_child(system, parts, config.supervisor, *config.prefill_worker, role_prefill, i, worker_id{++id}, epochs, spawn_prefill_worker));
   for (std::uint32_t i = 0; config.decode_worker && i < config.decode_worker->count; ++i)
-    result.push_back(worker_child(system, parts, *config.decode_worker, role_decode, i, worker_id{++id}, epochs, spawn_decode_worker));
+    result.push_back(worker_child(system, parts, config.supervisor, *config.decode_worker, role_decode, i, worker_id{++id}, epochs, spawn_decode_worker));
   return result;
 }
 

@@ -52,8 +52,13 @@ node_supervisor_actor::behavior_type node_supervisor_state::make_behavior() {
 void node_supervisor_state::start(std::size_t index) {
   auto& c = children_[index];
   c.handle = c.spec.start();
-  if (!c.handle)
+  if (!c.handle) {
+    self_->run_delayed(config_.backoff_max, [this, index] {
+      if (!draining_)
+        start(index);
+    });
     return;
+  }
   self_->monitor(c.handle);
   self_->system().registry().put(c.spec.name, c.handle);
   if (c.spec.started)

@@ -19,7 +19,8 @@ namespace troupe {
 struct child_spec {
   /// For logs; also the name under which it is registered as a local service, if it is one.
   std::string name;
-  /// Spawns it. Called at the start and for each restart.
+  /// Spawns it; null if that is impossible now, upon which it is asked again after backoff_max. Called at the start and
+  /// for each restart.
   std::function<caf::strong_actor_ptr()> start;
   /// Told about every new handle, the first included; may be empty. Runs on the supervisor.
   std::function<void(const caf::strong_actor_ptr&)> started;

@@ -50,8 +50,11 @@ public:
   end_notice& operator=(const end_notice&) = delete;
   ~end_notice() { ::close(fd_); }
 
+  /// The first call counts.
   void give_up(exit_code code) {
-    code_ = code;
+    auto running = exit_code::ok;
+    if (!code_.compare_exchange_strong(running, code))
+      return;
     std::uint64_t one = 1;
     [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
   }
@@ -133,6 +136,15 @@ bool wait_until_ready(caf::actor_system& system, const node_config& config, cons
   return false;
 }
 
+/// What a client may ask for is what a worker can hold.
+void limit_context(served_model& model, std::uint64_t kv_tokens) {
+  if (kv_tokens >= model.context_tokens)
+    return;
+  log_warning("kv", "kv.memory holds less than the model's context, which is cut",
+              {{"context", std::to_string(model.context_tokens)}, {"kv_tokens", std::to_string(kv_tokens)}});
+  model.context_tokens = static_cast<std::uint32_t>(kv_tokens);
+}
+
 /// Shells allow 1,024 descriptors unless asked for more, fewer than limits.connections. One that cannot be had is a
 /// connection that waits to be accepted.
 void allow_descriptors(std::uint64_t connections) {
@@ -162,23 +174,28 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
     log_error("model", "not loaded", {{"why", model.error().context}});
     return static_cast<int>(exit_code::resource);
   }
-  auto maker = make_executor_maker(config, model->weights);
-  if (!maker) {
-    log_error("executor", "not made", {{"why", maker.error().context}});
+  auto plan = plan_executors(config, model->weights);
+  if (!plan) {
+    log_error("executor", "not made", {{"why", plan.error().context}});
     return static_cast<int>(exit_code::resource);
   }
 
+  limit_context(model->served, plan->kv_tokens);
   if (config.http)
     allow_descriptors(config.limits.connections);
   // Before the system, whose actors refer to it.
   end_notice notice;
+  if (notice.fd() < 0) {
+    log_error("node", "no file descriptor could be had");
+    return static_cast<int>(exit_code::resource);
+  }
   system_config cfg;
   caf::actor_system system{cfg};
 
   auto fabric = std::make_shared<transport::memory_fabric>();
   node_parts parts;
   parts.model = model->served.name;
-  parts.make_executor = *maker;
+  parts.make_executor = plan->make;
   parts.make_backend = [fabric]() -> expected<std::unique_ptr<transport::backend>, transport::error> {
     auto backend = transport::memory_backend::make(fabric);
     if (!backend)
@@ -189,6 +206,8 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   if (config.http)
     children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
+  // It may also end by a defect, and then nobody else is left to say so. Too late a notice is ignored.
+  supervisor->attach_functor([&notice] { notice.give_up(exit_code::internal); });
 
   if (!wait_until_ready(system, config, notice)) {
     auto code = notice.code();

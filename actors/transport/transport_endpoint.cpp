@@ -83,6 +83,10 @@ local_transport_endpoint_actor::behavior_type transport_endpoint_state::make_beh
   self_->set_down_handler([this](const caf::down_msg& down) { sink_down(down.source); });
   if (config_.poll == transport_endpoint_config::polling::thread) {
     stop_fd_ = ::eventfd(0, EFD_CLOEXEC);
+    if (stop_fd_ < 0) {
+      self_->quit(to_caf_error({errc::resource, "no file descriptor for the poll thread"}));
+      return local_transport_endpoint_actor::behavior_type::make_empty_behavior();
+    }
     caf::weak_actor_ptr me{self_->ctrl()};
     poller_ = std::thread{[backend = config_.backend, fd = stop_fd_, me] { poll_until_stopped(*backend, fd, me); }};
   }
@@ -169,6 +173,7 @@ void transport_endpoint_state::act(const transport_events& events) {
     bytes_->inc(static_cast<std::int64_t>(moved - bytes_reported_));
     bytes_reported_ = moved;
   }
+  post_fences(); // first, or a backlog of writes takes all credit for ever
   post_waiting();
   post_fences();
 }
@@ -217,9 +222,12 @@ caf::result<void> transport_endpoint_state::fence() {
 /// A fence is posted behind the writes that waited for credit when it was asked for.
 void transport_endpoint_state::post_fences() {
   while (!waiting_fences_.empty() && waiting_fences_.front().first <= posted_) {
+    auto ticket = config_.backend->fence(config_.backend->self());
+    if (!ticket && ticket.error().code == transport::errc::no_credit && !(writes_.empty() && fences_.empty()))
+      return; // a completion will bring us back here
     auto promise = std::move(waiting_fences_.front().second);
     waiting_fences_.pop_front();
-    if (auto ticket = config_.backend->fence(config_.backend->self()))
+    if (ticket)
       fences_.emplace(*ticket, std::move(promise));
     else
       promise.deliver(transfer_error(ticket.error()));

@@ -158,14 +158,16 @@ void decode_worker_state::flush(const stream_hub_actor& hub) {
         }
       },
       [this, hub](const caf::error&) {
-        // The hub is gone and its streams with it.
+        // The hub is gone and its streams with it; or it is stuck, which its sessions have to know.
         outboxes_.erase(hub);
         std::vector<request_id> orphans;
         for (auto& [id, c] : clients_)
           if (c.hub == hub)
             orphans.push_back(id);
-        for (auto id : orphans)
+        for (auto id : orphans) {
+          self_->send(clients_.at(id).session, generation_failed{id, errc::unavailable, "the stream hub does not answer"});
           cancel(id);
+        }
       });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the KV of a prompt gets from a prefill worker into a decode worker's blocks.
 #include <algorithm>
+#include <chrono>
 #include <span>
 
 #include <caf/sec.hpp>
@@ -9,6 +10,13 @@
 #include "messages/kv/checksum.hpp"
 
 namespace troupe {
+
+namespace {
+
+/// Wait before a fence that failed is asked for again.
+constexpr std::chrono::milliseconds fence_retry{100};
+
+} // namespace
 
 void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
   auto i = clients_.find(reserved.id);
@@ -142,9 +150,14 @@ void decode_worker_state::break_landing(request_id id, std::uint32_t valid_token
 
 /// Releases a landing's quarantined blocks once nobody can write them: the peer says that it posts no more
 /// (or is dead), then the endpoint says that what was posted has landed (or is dead, and its transports with
-/// it). Whoever merely does not answer is asked again: until then the blocks stay in quarantine.
+/// it). Whoever does not answer, or cannot now, is asked again: until then the blocks stay in quarantine.
 void decode_worker_state::fence(request_id id, prefill_worker_actor peer) {
-  auto again = [this, id, peer](const caf::error& e) { return e == caf::sec::request_timeout ? (fence(id, peer), true) : false; };
+  auto again = [this, id, peer](const caf::error& e) {
+    if (from_caf_error(e).code == errc::worker_lost)
+      return false;
+    self_->run_delayed(fence_retry, [this, id, peer] { fence(id, peer); });
+    return true;
+  };
   auto release = [this, id] {
     core_.sequences().release_landing(id);
     core_.advance();

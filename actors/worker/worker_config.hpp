@@ -26,8 +26,8 @@ struct worker_config {
   scheduler_config limits;
   /// How often it reports its load, expires what is late, and looks for a restarted directory.
   std::chrono::milliseconds tick_interval{100};
-  /// A step that takes longer means a hung device.
-  std::chrono::seconds step_time_max{60};
+  /// A step that is not back in this time, its wait behind others included, means a hung device.
+  std::chrono::nanoseconds step_time_max = std::chrono::seconds{300};
   /// How long a hub may take to acknowledge a batch, or an endpoint to register or fence.
   std::chrono::seconds peer_time_max{30};
 };

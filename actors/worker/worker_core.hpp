@@ -106,6 +106,7 @@ public:
             load.running + load.landing,
             load.queued,
             load.prefill_tokens,
+            load.landing,
             scheduler_->counters().steps};
   }
 

@@ -19,10 +19,13 @@ struct load_report {
   std::uint32_t queued = 0;
   /// Prompt tokens that wait for prefill.
   std::uint32_t prefill_tokens = 0;
+  /// Of the running, those whose prompt another worker computes.
+  std::uint32_t landing = 0;
   /// Steps finished in this epoch: progress.
   std::uint64_t steps = 0;
 
-  bool work_waits() const { return running + queued > 0; }
+  /// The worker itself has something to compute.
+  bool work_waits() const { return running - landing + queued > 0; }
 
   friend bool operator==(const load_report&, const load_report&) = default;
 };
@@ -33,7 +36,7 @@ bool inspect(Inspector& f, load_report& x) {
     f.field("worker", x.worker), f.field("worker_epoch", x.worker_epoch),
     f.field("blocks", x.blocks), f.field("free_blocks", x.free_blocks),
     f.field("quarantined_blocks", x.quarantined_blocks), f.field("running", x.running),
-    f.field("queued", x.queued), f.field("prefill_tokens", x.prefill_tokens),
+    f.field("queued", x.queued), f.field("prefill_tokens", x.prefill_tokens), f.field("landing", x.landing),
     f.field("steps", x.steps));
 }
 

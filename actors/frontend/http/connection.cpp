@@ -239,6 +239,9 @@ void connection::dispatch() {
   const auto id = message["x-request-id"];
   request.id = is_plain_id({id.data(), id.size()}) ? std::string{id} : make_id();
   request.body = std::move(message.body());
+  if (reserved_body_ > request.body.size())
+    owner_.release_body(reserved_body_ - request.body.size());
+  reserved_body_ = std::min<std::uint64_t>(reserved_body_, request.body.size());
   request.arrival = clock::now();
   close_after_ = !done->parser.keep_alive() || !owner_.keeps_alive();
   // close_after_ stops the parsing of later requests; the answer to this one is still to come.

@@ -52,6 +52,9 @@ public:
   /// Closes without a farewell; the answer in work, if any, is told.
   void abandon();
 
+  /// Bytes of output that the socket has not taken yet.
+  std::size_t queued() const { return out_.size() - sent_; }
+
 private:
   class exchange;
   struct parsing;
@@ -78,7 +81,6 @@ private:
   void flush();
   void on_drained();
   void linger();
-  std::size_t queued() const { return out_.size() - sent_; }
   void give_up();
   void close();
 

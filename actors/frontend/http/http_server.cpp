@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/frontend/http/http_server.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <thread>
 #include <unordered_map>
@@ -23,6 +24,8 @@ namespace {
 
 /// How often deadlines are looked at, which is their precision.
 constexpr std::chrono::milliseconds sweep_interval{250};
+/// How often it is looked whether all output is sent.
+constexpr std::chrono::milliseconds flush_interval{5};
 /// Connections that are told "too many" at the same time; the rest is closed unheard.
 constexpr std::size_t refused_max = 64;
 constexpr std::size_t scratch_bytes = 64 * 1024;
@@ -58,6 +61,7 @@ struct http_server::content : connection_owner {
   void accept();
   void on_accepted(tcp::socket socket);
   void sweep();
+  void await_flushed(std::function<void()> done);
   void close_all();
 
   http_server_config options;
@@ -66,6 +70,7 @@ struct http_server::content : connection_owner {
   std::shared_ptr<context_lane> lane = std::make_shared<context_lane>();
   tcp::acceptor acceptor{lane->context};
   asio::steady_timer sweep_timer{lane->context};
+  asio::steady_timer flush_timer{lane->context};
   asio::steady_timer accept_timer{lane->context};
   std::unordered_map<connection*, std::shared_ptr<connection>> connections;
   std::vector<char> scratch_memory;
@@ -151,6 +156,16 @@ void http_server::content::sweep() {
   });
 }
 
+void http_server::content::await_flushed(std::function<void()> done) {
+  if (std::ranges::none_of(connections, [](const auto& entry) { return entry.second->queued() > 0; }))
+    return done();
+  flush_timer.expires_after(flush_interval);
+  flush_timer.async_wait([this, done = std::move(done)](const boost::system::error_code& stopped) {
+    if (!stopped)
+      await_flushed(done);
+  });
+}
+
 void http_server::content::close_all() {
   accepting = false;
   boost::system::error_code ignored;
@@ -163,6 +178,7 @@ void http_server::content::close_all() {
   for (auto& c : all)
     c->abandon();
   sweep_timer.cancel();
+  flush_timer.cancel();
   accept_timer.cancel();
   lane->context.stop();
 }
@@ -197,6 +213,8 @@ void http_server::stop_accepting() {
   boost::system::error_code ignored;
   content_->acceptor.close(ignored);
 }
+
+void http_server::await_flushed(std::function<void()> done) { content_->await_flushed(std::move(done)); }
 
 void http_server::stop() {
   if (!content_->thread.joinable())

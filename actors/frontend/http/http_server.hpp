@@ -69,6 +69,8 @@ public:
 
   /// Refuses new connections; open ones go on, and are closed after their next answer. I/O thread only.
   void stop_accepting();
+  /// Calls `done` on the I/O thread once no connection has unsent output. On the I/O thread.
+  void await_flushed(std::function<void()> done);
 
   /// Closes everything and joins the thread. Not from the I/O thread.
   void stop();
