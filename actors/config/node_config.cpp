@@ -106,7 +106,7 @@ void describe(field_visitor& f, limits_section& x) {
 }
 
 void describe(field_visitor& f, supervisor_section& x) {
-  f.count(x.restarts_max, {"restarts-max", "Restarts of one actor within restart-window; the next failure ends the process with exit code 5."},
+  f.count(x.restarts_max, {"restarts-max", "Restarts of actors, all of the node together, within restart-window; the next failure ends the process, with exit code 5, or 6 after a lost device."},
           {0, 1'000});
   f.time(x.restart_window, {"restart-window", "Time in which restarts are counted."}, {10ms, 24h});
   f.time(x.backoff_first, {"backoff-first", "Pause before the first restart; it doubles with each further one."}, {0s, 1h});
