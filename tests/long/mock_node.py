@@ -12,7 +12,8 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 from node_process import Node  # noqa: E402
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-# Blocks of 32 tokens: the mock has 16,384 of them, enough for all streams without a preemption.
+# Blocks of 32 tokens: the mock has 16,384 of them, enough for all streams without a preemption. The header's time is that of a
+# client of one thread, which on a busy machine may come to write its request seconds after it has connected.
 CONFIG = """
 troupe {{
   model {{
@@ -45,6 +46,7 @@ troupe {{
   }}
   limits {{
     connections = {connections}
+    header-timeout = 60s
   }}
   log {{
     level = "warning"

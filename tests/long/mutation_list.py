@@ -91,4 +91,9 @@ MUTATIONS = [
              "XXH3_64bits_withSeed(pair.data(), sizeof pair, 0)", ["kv_hash_test"]),
     Mutation("a fence overtakes writes that wait for credit", "actors/transport/transport_endpoint.cpp",
              "waiting_fences_.front().first <= posted_", "waiting_fences_.front().first <= posted_ + 1000000", ["scenario_test", "transport_test"]),
+    Mutation("a step has room for 64 sequences, whatever may run", "actors/node/node_children.cpp",
+             "result.running_max = result.rows_max = section.running_max;", "result.running_max = section.running_max;",
+             ["scenario_test"]),
+    Mutation("the clock keeps a session until its deadline", "actors/frontend/request_session.cpp",
+             "{ deadline_timer_.dispose(); }", "{}", ["live_node_test"]),
 ]

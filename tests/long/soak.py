@@ -49,7 +49,7 @@ class Stream(asyncio.Protocol):
             self.resolve(f"unreadable: {error!r}: {self.buffer[:200]!r}")
 
     def connection_lost(self, exc):
-        self.resolve(f"the connection was closed by the server: {exc}")
+        self.resolve(f"the connection was closed by the server ({exc}) after {len(self.text)} characters" if self.answer else "")
 
     def resolve(self, result: str):
         if self.answer and not self.answer.done():

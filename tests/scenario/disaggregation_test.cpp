@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include <caf/send.hpp>
+
 #include "tests/support/scenario.hpp"
 
 using namespace troupe;
@@ -135,6 +137,59 @@ TEST_CASE("a landing that never completes is given up, and its blocks stay in qu
   node.advance(std::chrono::seconds{60});
   check_all_free(node, decode_1);
   check_all_free(node, prefill_1);
+}
+
+TEST_CASE("blocks of a landing that was given up stay in quarantine until the fence is through") {
+  scenario node{{.faults = {.hold_completion = {6}, .fences = fault_policy::fence_news::held}}};
+  auto request = scenario::make_request(1, 100);
+  SUBCASE("the request's time was up") { request.time_left = std::chrono::seconds{2}; }
+  SUBCASE("the client went away") { request.time_left = std::chrono::seconds{600}; }
+  const bool is_late = request.time_left == std::chrono::seconds{2};
+  node.start(std::move(request));
+  node.settle();
+  if (is_late)
+    node.advance(std::chrono::seconds{4});
+  else
+    node.disconnect(1);
+  node.settle();
+  CHECK(node.client(1).ends == 1);
+  CHECK(node.load_of(decode_1).quarantined_blocks == 7);
+  node.transport()->release();
+  node.settle();
+  check_all_free(node, decode_1);
+}
+
+TEST_CASE("a fence waits for writes that wait for credit themselves") {
+  // The first write is under way for long, and the others find no credit meanwhile.
+  fault_policy faults{.hold_completion = {0}};
+  for (std::uint64_t i = 1; i < 100; ++i)
+    faults.refuse.insert(i);
+  scenario node{{.faults = faults}};
+  node.start(scenario::make_request(1, 100));
+  node.settle();
+  node.disconnect(1);
+  node.settle();
+  CHECK(node.load_of(decode_1).quarantined_blocks == 7);
+  node.transport()->release();
+  node.settle();
+  check_all_free(node, decode_1);
+  check_all_free(node, prefill_1);
+}
+
+TEST_CASE("an arrival of an earlier life of the worker counts for nothing") {
+  scenario node{{.faults = {.hold_arrival = {2}}}};
+  node.start(scenario::make_request(1, 100));
+  node.settle();
+  const auto stale = node.metric("stale-messages", "decode");
+  const auto now = node.load_of(decode_1).worker_epoch;
+  const auto worker = local_services::find<decode_worker_actor>(node.system(), decode_1);
+  caf::anon_send(worker, kv_blocks_arrived{{{request_id{1}, epoch{now.value + 1}, 2}}});
+  node.settle();
+  CHECK(node.executor(1).steps_submitted() == 0);
+  CHECK(node.metric("stale-messages", "decode") == stale + 1);
+  node.transport()->release();
+  node.settle();
+  CHECK(node.client(1).tokens == aggregated_text(100));
 }
 
 TEST_CASE("a repeated prompt travels and is computed only where it is new") {

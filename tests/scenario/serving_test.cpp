@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include <caf/scoped_actor.hpp>
+
+#include "messages/caf_error.hpp"
 #include "tests/support/scenario.hpp"
 
 using namespace troupe;
@@ -210,4 +213,36 @@ TEST_CASE("two decode workers share forty equal requests") {
   node.settle();
   for (std::uint64_t id = 1; id <= 40; ++id)
     CHECK(node.client(id).finish == finish_reason::length);
+}
+
+TEST_CASE("the load of a request that has ended counts no more") {
+  scenario node{aggregated({.decode_workers = 2, .blocks = 512})};
+  node.start(distinct_request(10, 20, 5));
+  node.settle();
+  node.start(distinct_request(1, 20, 1000)); // to the one that was not chosen last; settle_steps() serves it last
+  node.settle_steps(1);
+  REQUIRE(node.load_of(decode_2).running == 1);
+  for (std::uint64_t id = 2; id <= 9; ++id) {
+    CAPTURE(id);
+    node.start(distinct_request(id, 20, 5));
+    node.settle_steps(2);
+    CHECK(node.load_of(decode_2).running == 1); // the other worker was idle
+    node.settle_steps(20);
+    CHECK(node.client(id).ends == 1);
+  }
+  CHECK(node.client(1).ends == 0);
+}
+
+TEST_CASE("a request for an earlier life of a worker is refused as stale") {
+  scenario node{aggregated()};
+  const auto now = node.load_of(decode_1).worker_epoch;
+  const auto worker = local_services::find<decode_worker_actor>(node.system(), decode_1);
+  errc refused = errc::none;
+  caf::scoped_actor self{node.system()};
+  generate_request ask{scenario::make_request(1, 20), {}, {}, epoch{now.value + 1}};
+  auto response = self->request(worker, 5s, std::move(ask), stream_hub_actor{}, request_session_actor{});
+  node.settle();
+  response.receive([] {}, [&](const caf::error& e) { refused = from_caf_error(e).code; });
+  CHECK(refused == errc::stale);
+  CHECK(node.metric("stale-messages", "decode") == 1);
 }

@@ -51,6 +51,7 @@ void fault_backend::release() {
   std::lock_guard lock{mutex_};
   policy_.hold_completion.clear();
   policy_.hold_arrival.clear();
+  policy_.fences = fault_policy::fence_news::told;
   for (auto& c : std::exchange(held_completions_, {}))
     completions_.push_back({c, polls_});
   for (auto& a : std::exchange(held_arrivals_, {}))
@@ -173,6 +174,8 @@ void fault_backend::take(const completion& ended) {
       return;
     if (policy_.hold_completion.contains(write.index))
       return held_completions_.push_back(ended);
+  } else if (policy_.fences == fault_policy::fence_news::held) {
+    return held_completions_.push_back(ended);
   }
   completions_.push_back({ended, polls_ + policy_.delay_polls});
 }

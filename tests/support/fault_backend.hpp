@@ -29,6 +29,8 @@ struct fault_policy {
   /// The news waits for release().
   std::set<std::uint64_t> hold_completion;
   std::set<std::uint64_t> hold_arrival;
+  /// So do the ends of fences, or not.
+  enum class fence_news : std::uint8_t { told, held } fences = fence_news::told;
   /// Everything else is told this many polls late. The descriptor stays readable meanwhile.
   std::uint32_t delay_polls = 0;
 };

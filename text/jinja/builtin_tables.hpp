@@ -19,7 +19,9 @@ const filter_table& case_methods();
 const filter_table& search_methods();
 const filter_table& split_methods();
 const filter_table& dict_methods();
+/// A list has them and copy().
 const filter_table& sequence_methods();
+const filter_table& list_methods();
 const filter_table& loop_methods();
 const filter_table& cycler_methods();
 

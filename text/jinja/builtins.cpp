@@ -29,7 +29,7 @@ filter_function find_method(kind type, std::string_view name) {
           return found;
       return nullptr;
     case kind::dict: return find_in(dict_methods(), name);
-    case kind::list:
+    case kind::list: return find_in(list_methods(), name);
     case kind::tuple:
     case kind::range: return find_in(sequence_methods(), name);
     case kind::loop: return find_in(loop_methods(), name);

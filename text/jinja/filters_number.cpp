@@ -99,9 +99,10 @@ value to_integer(interpreter& in, const value& input, const arguments& args) {
         return otherwise;
       return value::number(*integer_of(rt, input.real));
     case kind::string: {
-      const std::int64_t base = bound[1] != nullptr ? expect_integer(rt, *bound[1], "the base of 'int'") : 10;
-      if (const auto x = parse_integer(rt, input.text(), base))
-        return value::number(*x);
+      // A base that is no integer fails like a text that is none: with the default.
+      if (bound[1] == nullptr || bound[1]->is_integral())
+        if (const auto x = parse_integer(rt, input.text(), bound[1] == nullptr ? 10 : bound[1]->as_integer()))
+          return value::number(*x);
       const auto x = parse_real(input.text());
       return x && std::isfinite(*x) ? value::number(*integer_of(rt, *x)) : otherwise;
     }

@@ -90,8 +90,13 @@ const filter_table& dict_methods() {
   return table;
 }
 
-const filter_table& sequence_methods() {
+const filter_table& list_methods() {
   static const filter_table table{{"index", index}, {"count", count}, {"copy", copy}};
+  return table;
+}
+
+const filter_table& sequence_methods() {
+  static const filter_table table{{"index", index}, {"count", count}};
   return table;
 }
 
