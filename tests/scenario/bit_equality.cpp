@@ -160,8 +160,8 @@ void check_cached(const comparison& c, const host_node::outcome& run) {
   c.check_equal(run);
 }
 
-void compare_baseline_and_cache(comparison& c) {
-  stopwatch time{"undisturbed, then from the prefix cache"};
+void compare_baseline_and_cache(comparison& c, std::uint32_t cached_group) {
+  stopwatch time{"undisturbed, then from the prefix cache, " + std::to_string(cached_group) + " at a time"};
   host_node node{c.options()};
   c.set_baseline(node.run(c.all(), 1));
   CHECK(node.metric("prompt-tokens-cached", "decode") == 0);
@@ -169,7 +169,7 @@ void compare_baseline_and_cache(comparison& c) {
   std::int64_t cached = 0;
   for (const auto& r : c.all())
     cached += cacheable(r);
-  check_cached(c, node.run(c.all(), 1));
+  check_cached(c, node.run(c.all(), cached_group));
   CHECK(node.metric("prompt-tokens-cached", "decode") == cached);
   CHECK(node.metric("prompt-tokens-computed", "decode") - computed == prompt_tokens(c.all()) - cached);
 }
@@ -278,11 +278,12 @@ void compare_twins(const comparison& c) {
 void check_bit_equality(std::shared_ptr<const gpu::host::host_weights> weights, gpu::host::simd_path path,
                         bit_equality_extent extent) {
   INFO(gpu::host::to_string(path));
+  const bool alone = extent == bit_equality_extent::each_alone;
   const auto calls = gpu::host::kernel_calls(path);
   comparison c{{.weights = weights, .path = path}, make_requests(weights->config().vocabulary)};
-  compare_baseline_and_cache(c);
+  compare_baseline_and_cache(c, alone ? 1 : 8);
   CHECK(gpu::host::kernel_calls(path) > calls);
-  if (extent == bit_equality_extent::each_alone) {
+  if (alone) {
     compare_disaggregated(c, 1, second_time::yes);
     compare_batched(c, 4096);
     compare_chunked(c);
@@ -294,7 +295,7 @@ void check_bit_equality(std::shared_ptr<const gpu::host::host_weights> weights, 
   compare_one_thread(c, 8);
   stopwatch time{"preempted"};
   for (std::size_t i = 0; i < std::size(prompt_lengths); ++i)
-    if (extent == bit_equality_extent::each_alone || prompt_lengths[i] == 100 || prompt_lengths[i] == 700)
+    if (alone || prompt_lengths[i] == 100 || prompt_lengths[i] == 256)
       compare_preempted(c, i);
 }
 

@@ -2,6 +2,7 @@
 // The executor's contract: order, bounds, input from steps in flight, slots, and how it ends.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <condition_variable>
@@ -17,8 +18,9 @@ using namespace troupe::gpu;
 namespace {
 
 struct engine {
-  explicit engine(host::host_executor_options options = {.kv_blocks = 64, .hash_logits = true}) {
-    const test::temporary_file file{test::tiny_llama{}.write()};
+  explicit engine(host::host_executor_options options = {.kv_blocks = 64, .hash_logits = true},
+                  const test::tiny_llama::spoiler& spoil = {}) {
+    const test::temporary_file file{test::tiny_llama{}.write(spoil)};
     auto opened = gguf_file::open(file.path());
     REQUIRE(opened);
     auto loaded = host::host_weights::load(*opened);
@@ -111,6 +113,13 @@ TEST_CASE("fingerprints differ by weights, layout and arithmetic, numerics by ar
   const auto wider = engine{{.kv_blocks = 8, .block_tokens = 32}}.executor->info();
   CHECK(wider.fingerprint != info.fingerprint);
   CHECK(wider.numerics == info.numerics);
+  // One bit of the last matrix.
+  const auto other = engine{{.kv_blocks = 64}, [](test::tiny_llama::tensor& t) {
+    if (t.name == "blk.1.ffn_down.weight")
+      t.data.back() ^= std::byte{1};
+  }}.executor->info();
+  CHECK(other.fingerprint != info.fingerprint);
+  CHECK(other.numerics == info.numerics);
   if (host::supported_simd_paths().size() > 1) {
     const auto portable = engine{{.kv_blocks = 64, .simd = host::simd_path::portable}}.executor->info();
     CHECK(portable.fingerprint != info.fingerprint);
@@ -190,6 +199,11 @@ TEST_CASE("steps beyond a bound are refused and complete nothing") {
   CHECK(e.executor->open({2}, {}, {}, 0) == errc::invalid_step);
   CHECK(e.executor->open({0}, {}, std::vector<token_id>{160}, 1) == errc::invalid_step);
   CHECK(e.executor->open({0}, {}, std::vector<token_id>{1}, 2) == errc::invalid_step);
+  CHECK(e.executor->open({0}, {}, std::vector<token_id>(2049, 1), 1) == errc::invalid_step);
+  CHECK(e.executor->open({0}, {}, std::vector<token_id>(2048, 1), 1) == errc::none);
+  // To close what cannot be open changes nothing.
+  e.executor->close({2});
+  e.executor->close({~0u});
   sampling_options bad;
   bad.top_p = 2;
   CHECK(e.executor->open({0}, bad, {}, 0) == errc::invalid_step);
@@ -210,6 +224,31 @@ TEST_CASE("slots are opened and closed in order with steps") {
   CHECK(results[0].code == errc::none);
   CHECK(results[1].code == errc::invalid_step);
   CHECK(results[1].context.find("slot 0 is not open") != std::string::npos);
+}
+
+TEST_CASE("logits are hashed only if that was asked for") {
+  engine e{{.kv_blocks = 64}};
+  collector done{*e.executor};
+  e.executor->open({0}, test::greedy(), {}, 0);
+  CHECK(e.executor->submit(make_step(1, {1, 2, 3}, 0)) == errc::none);
+  const auto results = done.wait_for(1);
+  CHECK(results[0].rows.at(0).token);
+  CHECK(results[0].rows.at(0).logits_hash == 0);
+  CHECK(results[0].computed.count() > 0);
+}
+
+TEST_CASE("KV memory outlives its executor as long as somebody holds the view") {
+  engine e;
+  collector done{*e.executor};
+  e.executor->open({0}, test::greedy(), {}, 0);
+  CHECK(e.executor->submit(make_step(1, {1, 2, 3}, 0)) == errc::none);
+  done.wait_for(1);
+  const auto view = e.executor->kv_memory(0);
+  const std::vector<std::byte> before(view.data, view.data + 4096);
+  REQUIRE(view.keep_alive);
+  e.executor.reset();
+  CHECK(std::equal(before.begin(), before.end(), view.data));
+  CHECK(std::ranges::any_of(before, [](std::byte b) { return b != std::byte{0}; }));
 }
 
 TEST_CASE("rows that want nothing have no token") {
@@ -285,6 +324,7 @@ TEST_CASE("options that cannot be are refused by name") {
   };
   CHECK(refused({.kv_blocks = 0}).find("KV blocks") != std::string::npos);
   CHECK(refused({.kv_blocks = 1, .block_tokens = 0}).find("block") != std::string::npos);
+  CHECK(refused({.kv_blocks = 1, .block_tokens = 65536}).find("at most 65535") != std::string::npos);
   CHECK(refused({.kv_blocks = 1, .steps_in_flight_max = 1}).find("steps_in_flight_max") != std::string::npos);
   CHECK(refused({.kv_blocks = 1, .rows_max = 0}).find("rows_max") != std::string::npos);
   CHECK(refused({.kv_blocks = ~0u, .block_tokens = 65535}).find("map") != std::string::npos);

@@ -170,6 +170,31 @@ TEST_CASE("logits and tokens have equal bits however they are computed, on every
   }
 }
 
+TEST_CASE("a step with more rows than the head takes at once gives each row its own logits") {
+  const test::tiny_llama model;
+  const auto weights = load(model);
+  const auto pool = make_pool(2);
+  constexpr std::uint32_t rows = 600; // the head takes 256
+  auto made = host::make_host_executor(weights, pool, {.kv_blocks = rows, .slots_max = rows, .rows_max = rows, .hash_logits = true});
+  REQUIRE(made);
+  test::executor_driver driver{**made};
+  std::vector<test::driven_sequence> sequences;
+  for (std::uint32_t i = 0; i < rows; ++i)
+    sequences.push_back(driver.start({i % model.vocabulary, i / model.vocabulary}, test::greedy()));
+  std::vector<test::driven_sequence*> pointers;
+  for (auto& s : sequences)
+    pointers.push_back(&s);
+  driver.generate(pointers, 2, whole);
+  for (auto& s : sequences) {
+    const auto together = s.hashes;
+    s.tokens.resize(s.prompt_tokens);
+    s.hashes.clear();
+    driver.restart(s);
+    driver.generate(s, 2, whole);
+    REQUIRE(s.hashes == together);
+  }
+}
+
 TEST_CASE("equal bits hold for every weight type, odd head widths and untied heads") {
   const tensor_type types[] = {tensor_type::f32,  tensor_type::f16,  tensor_type::bf16,
                                tensor_type::q8_0, tensor_type::q4_0, tensor_type::q4_1};

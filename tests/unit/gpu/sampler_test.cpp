@@ -45,17 +45,21 @@ summary summarise(const sampler::distribution& d) {
   return s;
 }
 
+/// Both are probabilities: small ones too must be right in their leading digits.
+bool is_close(double mine, double theirs) { return std::abs(mine - theirs) <= 2e-5 * theirs + 1e-12; }
+
 /// Pearson's statistic of 100,000 draws at positions 0, 1, 2 … against the distribution they are from.
-double chi_squared(const std::vector<float>& logits, const sampling_options& options, std::size_t& degrees) {
+double chi_squared(const std::vector<float>& logits, const sampling_options& options, const token_counts& counts,
+                   std::size_t& degrees) {
   constexpr std::uint32_t draws = 100'000;
   sampler s;
-  const auto d = s.distribute(logits, options, {});
+  const auto d = s.distribute(logits, options, counts);
   std::vector<double> expected_draws(logits.size());
   for (const auto& c : d.kept)
     expected_draws[c.token] = draws * c.weight / d.total;
   std::vector<double> seen(logits.size());
   for (std::uint32_t i = 0; i < draws; ++i)
-    ++seen[s.sample(logits, options, {}, i).token];
+    ++seen[s.sample(logits, options, counts, i).token];
   double sum = 0;
   degrees = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -76,15 +80,14 @@ TEST_CASE("kept sets and probabilities are numpy's on 1,000 rows of each option"
   const auto goldens = test::sampling_goldens::load(TROUPE_SOURCE_DIR "/tests/goldens/sampling/rows.bin");
   REQUIRE(goldens);
   sampler s;
-  constexpr double tolerance = 1e-5;
   for (std::uint32_t option = 0; option < std::size(test::sampling_goldens::names); ++option) {
     std::uint32_t wrong = 0;
     for (std::uint32_t i = 0; i < test::sampling_goldens::rows; ++i) {
       const auto row = goldens->row(option, i);
       const auto mine = summarise(s.distribute(row.logits, row.options, counts_of(row)));
       wrong += mine.kept.size() != row.kept || test::kept_hash(mine.kept) != row.hash ||
-               std::abs(mine.most - row.most) > tolerance || std::abs(mine.least - row.least) > tolerance ||
-               std::abs(mine.middle - row.middle) > tolerance || std::abs(mine.moment - row.moment) > tolerance;
+               !is_close(mine.most, row.most) || !is_close(mine.least, row.least) ||
+               !is_close(mine.middle, row.middle) || !is_close(mine.moment, row.moment);
     }
     CAPTURE(test::sampling_goldens::names[option]);
     CHECK(wrong == 0);
@@ -97,15 +100,30 @@ TEST_CASE("100,000 draws are distributed as their probabilities") {
     logits[i] = static_cast<float>(i * i % 17) * 0.2f;
   sampling_options options;
   options.seed = 20'240'726;
+  token_counts counts;
   SUBCASE("whole vocabulary") {}
   SUBCASE("top_p") { options.top_p = 0.8f; }
   SUBCASE("top_k") { options.top_k = 9; }
   SUBCASE("another choice") { options.choice = 1; }
+  SUBCASE("min_p at another temperature") {
+    options.temperature = 1.5f;
+    options.min_p = 0.2f;
+  }
+  SUBCASE("bias and penalties") {
+    options.logit_bias = {{3, 2.0f}, {5, -1.0f}};
+    options.repetition_penalty = 1.3f;
+    options.frequency_penalty = 0.5f;
+    options.presence_penalty = -0.25f;
+    for (token_id token = 0; token < 20; ++token)
+      token % 3 == 0 ? counts.add_output(token % 9) : counts.add_prompt(token);
+  }
   std::size_t degrees = 0;
-  const double statistic = chi_squared(logits, options, degrees);
+  const double statistic = chi_squared(logits, options, counts, degrees);
   // Mean k, variance 2k; the seed is fixed, so four deviations are a bound and not a bet.
   const auto k = static_cast<double>(degrees);
   CHECK(statistic < k + 4 * std::sqrt(2 * k));
+  // Nor nearer than chance allows: draws that only go round would be.
+  CHECK(statistic > k - 3 * std::sqrt(2 * k));
   CHECK(statistic > 0);
 }
 
@@ -124,6 +142,10 @@ TEST_CASE("a draw depends on seed, choice and position alone") {
   };
   const auto first = draw(options);
   CHECK(draw(options) == first);
+  // Whatever was drawn before: a position has its token in any order.
+  sampler backwards;
+  for (std::uint32_t i = 50; i-- > 0;)
+    CHECK(backwards.sample(logits, options, {}, i).token == first[i]);
   CHECK(std::set<token_id>(first.begin(), first.end()).size() > 10);
   auto other = options;
   other.seed = 8;
@@ -131,6 +153,37 @@ TEST_CASE("a draw depends on seed, choice and position alone") {
   other = options;
   other.choice = 1;
   CHECK(draw(other) != first);
+}
+
+TEST_CASE("a seeded run with penalties repeats, token by token") {
+  std::vector<float> logits(64);
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    logits[i] = static_cast<float>(i * i % 29) * 0.1f;
+  sampling_options options;
+  options.top_p = 0.9f;
+  options.repetition_penalty = 1.2f;
+  options.frequency_penalty = 0.3f;
+  const auto generate = [&](std::uint64_t seed) {
+    options.seed = seed;
+    sampler s;
+    token_counts counts;
+    std::vector<token_id> tokens;
+    for (std::uint32_t i = 0; i < 200; ++i) {
+      tokens.push_back(s.sample(logits, options, counts, 7 + i).token);
+      counts.add_output(tokens.back());
+    }
+    return tokens;
+  };
+  CHECK(generate(5) == generate(5));
+  CHECK(generate(5) != generate(6));
+}
+
+// By an independent implementation: another release, or another node of a cluster, must draw the same.
+TEST_CASE("the generator's numbers are fixed") {
+  CHECK(uniform_at(0, 0, 0) == 0x1.4e0dba5e9a32fp-1);
+  CHECK(uniform_at(7, 0, 3) == 0x1.aea9e1a06a67ep-2);
+  CHECK(uniform_at(7, 1, 3) == 0x1.986a2ddac8131p-1);
+  CHECK(uniform_at(~0ull, 5, 1499) == 0x1.58a6ac9e9f408p-1);
 }
 
 TEST_CASE("the generator is uniform over keys that differ in one number") {
