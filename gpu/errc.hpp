@@ -34,8 +34,6 @@ std::string_view describe(errc);
 
 using error = failure<errc>;
 
-inline unexpected<error> fail(errc code, std::string context) {
-  return {error{code, std::move(context)}};
-}
+inline unexpected<error> fail(errc code, std::string context) { return {error{code, std::move(context)}}; }
 
 } // namespace troupe::gpu

@@ -27,9 +27,7 @@ errc code_of(caf::sec code) {
 
 } // namespace
 
-caf::error to_caf_error(const error& e) {
-  return caf::error{e.code, caf::make_message(e.context)};
-}
+caf::error to_caf_error(const error& e) { return caf::error{e.code, caf::make_message(e.context)}; }
 
 error from_caf_error(const caf::error& e) {
   if (!e)
@@ -41,8 +39,7 @@ error from_caf_error(const caf::error& e) {
   }
   if (e.category() == caf::type_id_v<caf::sec>)
     return {code_of(static_cast<caf::sec>(e.code())), caf::to_string(e)};
-  return {e.category() == caf::type_id_v<caf::exit_reason> ? errc::worker_lost : errc::internal,
-          caf::to_string(e)};
+  return {e.category() == caf::type_id_v<caf::exit_reason> ? errc::worker_lost : errc::internal, caf::to_string(e)};
 }
 
 } // namespace troupe

@@ -15,9 +15,11 @@ struct entry {
 constexpr entry entry_of(errc code) {
   switch (code) {
     case errc::none: return {code, "none", "no error"};
-    case errc::invalid_argument: return {code, "invalid_argument", "the request is malformed or asks for something that is not offered"};
+    case errc::invalid_argument:
+      return {code, "invalid_argument", "the request is malformed or asks for something that is not offered"};
     case errc::model_not_found: return {code, "model_not_found", "no worker serves this model"};
-    case errc::context_too_long: return {code, "context_too_long", "prompt and requested output do not fit the model's context"};
+    case errc::context_too_long:
+      return {code, "context_too_long", "prompt and requested output do not fit the model's context"};
     case errc::no_chat_template: return {code, "no_chat_template", "the model has no usable chat template"};
     case errc::overloaded: return {code, "overloaded", "every eligible worker is at its limit; try again later"};
     case errc::deadline_exceeded: return {code, "deadline_exceeded", "the request's deadline passed"};

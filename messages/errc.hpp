@@ -66,8 +66,6 @@ bool inspect(Inspector& f, errc& x) {
 using error = failure<errc>;
 
 /// unexpected{error{…}} in one word.
-inline unexpected<error> fail(errc code, std::string context) {
-  return {error{code, std::move(context)}};
-}
+inline unexpected<error> fail(errc code, std::string context) { return {error{code, std::move(context)}}; }
 
 } // namespace troupe

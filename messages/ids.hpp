@@ -46,7 +46,5 @@ using numerics_id = strong_id<struct numerics_id_tag>;
 
 template <class Tag, class Rep>
 struct std::hash<troupe::strong_id<Tag, Rep>> {
-  std::size_t operator()(const troupe::strong_id<Tag, Rep>& x) const noexcept {
-    return std::hash<Rep>{}(x.value);
-  }
+  std::size_t operator()(const troupe::strong_id<Tag, Rep>& x) const noexcept { return std::hash<Rep>{}(x.value); }
 };

@@ -17,32 +17,31 @@ namespace troupe {
 using stream_hub_actor = caf::typed_actor<
   // New tokens. The response acknowledges that they were handed to the streams; tokens of streams that
   // are gone, and tokens that a stream has already, are dropped.
-  auto (token_batch)->caf::result<void>,
+  auto(token_batch)->caf::result<void>,
   // The session gave up: the stream ends with an error event.
-  auto (generation_failed)->caf::result<void>,
+  auto(generation_failed)->caf::result<void>,
   // What a stream has got so far, for a continuation.
-  auto (find_stream_progress)->caf::result<stream_progress>>;
+  auto(find_stream_progress)->caf::result<stream_progress>>;
 
 /// One choice of one request: its placement, deadline, retries and continuation.
 using request_session_actor = caf::typed_actor<
   // From the worker: it stopped short; the session continues elsewhere or fails the stream.
-  auto (generation_failed)->caf::result<void>,
+  auto(generation_failed)->caf::result<void>,
   // From the hub: the stream has ended (by its last token, a stop string, or because the client is gone).
-  auto (cancel_request)->caf::result<void>>;
+  auto(cancel_request)->caf::result<void>>;
 
 /// Whoever follows the fleet.
-using fleet_sink_actor = caf::typed_actor<auto (fleet_snapshot)->caf::result<void>>;
+using fleet_sink_actor = caf::typed_actor<auto(fleet_snapshot)->caf::result<void>>;
 
 /// The owner of a region into which blocks are pushed.
-using kv_sink_actor = caf::typed_actor<auto (kv_blocks_arrived)->caf::result<void>>;
+using kv_sink_actor = caf::typed_actor<auto(kv_blocks_arrived)->caf::result<void>>;
 
 /// Registered memory, connections and completions of one node.
 using transport_endpoint_actor = caf::typed_actor<
   // Registers memory; arrivals in it are reported to the sink. Ends when the sink does.
-  auto (register_region, kv_sink_actor)->caf::result<region_id>,
-  auto (describe_region)->caf::result<std::string>,
-  auto (push_blocks)->caf::result<blocks_pushed>,
+  auto(register_region, kv_sink_actor)->caf::result<region_id>, auto(describe_region)->caf::result<std::string>,
+  auto(push_blocks)->caf::result<blocks_pushed>,
   // Responds when nothing that was posted earlier can still land in the region.
-  auto (fence_region)->caf::result<void>>;
+  auto(fence_region)->caf::result<void>>;
 
 } // namespace troupe

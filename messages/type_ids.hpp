@@ -20,46 +20,46 @@
 // a type's layout, or of this order, bumps wire_version.
 CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
 
-  CAF_ADD_TYPE_ID(troupe, (troupe::errc))
+CAF_ADD_TYPE_ID(troupe, (troupe::errc))
 
-  // requests
-  CAF_ADD_TYPE_ID(troupe, (troupe::inference_request))
-  CAF_ADD_TYPE_ID(troupe, (troupe::generate_request))
-  CAF_ADD_TYPE_ID(troupe, (troupe::generation_failed))
-  CAF_ADD_TYPE_ID(troupe, (troupe::cancel_request))
-  CAF_ADD_TYPE_ID(troupe, (troupe::token_batch))
-  CAF_ADD_TYPE_ID(troupe, (troupe::find_stream_progress))
-  CAF_ADD_TYPE_ID(troupe, (troupe::stream_progress))
+// requests
+CAF_ADD_TYPE_ID(troupe, (troupe::inference_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::generate_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::generation_failed))
+CAF_ADD_TYPE_ID(troupe, (troupe::cancel_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::token_batch))
+CAF_ADD_TYPE_ID(troupe, (troupe::find_stream_progress))
+CAF_ADD_TYPE_ID(troupe, (troupe::stream_progress))
 
-  // placement and fleet
-  CAF_ADD_TYPE_ID(troupe, (troupe::demand))
-  CAF_ADD_TYPE_ID(troupe, (troupe::routed))
-  CAF_ADD_TYPE_ID(troupe, (troupe::release_placement))
-  CAF_ADD_TYPE_ID(troupe, (troupe::fleet_member))
-  CAF_ADD_TYPE_ID(troupe, (troupe::fleet_snapshot))
-  CAF_ADD_TYPE_ID(troupe, (troupe::find_load))
-  CAF_ADD_TYPE_ID(troupe, (troupe::load_report))
-  CAF_ADD_TYPE_ID(troupe, (troupe::find_health))
-  CAF_ADD_TYPE_ID(troupe, (troupe::node_health))
-  CAF_ADD_TYPE_ID(troupe, (troupe::drain_request))
+// placement and fleet
+CAF_ADD_TYPE_ID(troupe, (troupe::demand))
+CAF_ADD_TYPE_ID(troupe, (troupe::routed))
+CAF_ADD_TYPE_ID(troupe, (troupe::release_placement))
+CAF_ADD_TYPE_ID(troupe, (troupe::fleet_member))
+CAF_ADD_TYPE_ID(troupe, (troupe::fleet_snapshot))
+CAF_ADD_TYPE_ID(troupe, (troupe::find_load))
+CAF_ADD_TYPE_ID(troupe, (troupe::load_report))
+CAF_ADD_TYPE_ID(troupe, (troupe::find_health))
+CAF_ADD_TYPE_ID(troupe, (troupe::node_health))
+CAF_ADD_TYPE_ID(troupe, (troupe::drain_request))
 
-  // KV transfer
-  CAF_ADD_TYPE_ID(troupe, (troupe::prefill_request))
-  CAF_ADD_TYPE_ID(troupe, (troupe::prefill_completed))
-  CAF_ADD_TYPE_ID(troupe, (troupe::register_region))
-  CAF_ADD_TYPE_ID(troupe, (troupe::region_id))
-  CAF_ADD_TYPE_ID(troupe, (troupe::describe_region))
-  CAF_ADD_TYPE_ID(troupe, (troupe::push_blocks))
-  CAF_ADD_TYPE_ID(troupe, (troupe::blocks_pushed))
-  CAF_ADD_TYPE_ID(troupe, (troupe::fence_region))
-  CAF_ADD_TYPE_ID(troupe, (troupe::kv_blocks_arrived))
+// KV transfer
+CAF_ADD_TYPE_ID(troupe, (troupe::prefill_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::prefill_completed))
+CAF_ADD_TYPE_ID(troupe, (troupe::register_region))
+CAF_ADD_TYPE_ID(troupe, (troupe::region_id))
+CAF_ADD_TYPE_ID(troupe, (troupe::describe_region))
+CAF_ADD_TYPE_ID(troupe, (troupe::push_blocks))
+CAF_ADD_TYPE_ID(troupe, (troupe::blocks_pushed))
+CAF_ADD_TYPE_ID(troupe, (troupe::fence_region))
+CAF_ADD_TYPE_ID(troupe, (troupe::kv_blocks_arrived))
 
-  // handles that travel in messages
-  CAF_ADD_TYPE_ID(troupe, (troupe::stream_hub_actor))
-  CAF_ADD_TYPE_ID(troupe, (troupe::request_session_actor))
-  CAF_ADD_TYPE_ID(troupe, (troupe::fleet_sink_actor))
-  CAF_ADD_TYPE_ID(troupe, (troupe::kv_sink_actor))
-  CAF_ADD_TYPE_ID(troupe, (troupe::transport_endpoint_actor))
+// handles that travel in messages
+CAF_ADD_TYPE_ID(troupe, (troupe::stream_hub_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::request_session_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::fleet_sink_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::kv_sink_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::transport_endpoint_actor))
 
 CAF_END_TYPE_ID_BLOCK(troupe)
 

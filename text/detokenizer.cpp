@@ -8,8 +8,7 @@ namespace troupe::text {
 
 incremental_detokenizer::incremental_detokenizer(const tokenizer& tok, std::span<const token_id> prompt,
                                                  special_output specials)
-  : tokenizer_(&tok),
-    specials_(specials),
+  : tokenizer_(&tok), specials_(specials),
     strips_space_(tok.adds_space_prefix()
                   && std::ranges::all_of(prompt, [&](token_id token) { return tok.is_special(token); })) {}
 

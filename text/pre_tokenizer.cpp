@@ -145,15 +145,9 @@ std::string_view word_splitter::next() {
   if (begin == text_.size())
     return {};
   switch (kind_) {
-    case pre_tokenizer::gpt2:
-      at_ = end_of_gpt2_word(text_, begin);
-      break;
-    case pre_tokenizer::qwen2:
-      at_ = end_of_qwen2_word(text_, begin, 1);
-      break;
-    case pre_tokenizer::llama3:
-      at_ = end_of_qwen2_word(text_, begin, 3);
-      break;
+    case pre_tokenizer::gpt2: at_ = end_of_gpt2_word(text_, begin); break;
+    case pre_tokenizer::qwen2: at_ = end_of_qwen2_word(text_, begin, 1); break;
+    case pre_tokenizer::llama3: at_ = end_of_qwen2_word(text_, begin, 3); break;
     case pre_tokenizer::smollm: {
       if (const auto c = scan(text_, begin); c.is(char_class::number)) {
         at_ = begin + c.bytes;

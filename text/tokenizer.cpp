@@ -41,8 +41,8 @@ namespace {
 /// Model files name one end token; these are the other ones that models of this kind were trained to end a
 /// turn or text with.
 constexpr std::array<std::string_view, 12> end_names = {
-  "<|im_end|>",      "<|endoftext|>", "<|eot_id|>", "<|eom_id|>",      "<|end_of_text|>", "<|end|>",
-  "<end_of_turn>",   "</s>",          "<|eot|>",    "<|end_of_turn|>", "<|return|>",      "<EOT>",
+  "<|im_end|>",    "<|endoftext|>", "<|eot_id|>", "<|eom_id|>",      "<|end_of_text|>", "<|end|>",
+  "<end_of_turn>", "</s>",          "<|eot|>",    "<|end_of_turn|>", "<|return|>",      "<EOT>",
 };
 
 struct named_id {

@@ -133,9 +133,7 @@ private:
     token_id result;
 
     /// Of a max-heap: the lowest rank is on top, then the leftmost.
-    bool operator<(const candidate& other) const {
-      return rank != other.rank ? rank > other.rank : left > other.left;
-    }
+    bool operator<(const candidate& other) const { return rank != other.rank ? rank > other.rank : left > other.left; }
   };
 
   void merge_word(std::string_view word) {

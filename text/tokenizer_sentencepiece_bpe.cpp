@@ -163,8 +163,8 @@ expected<sentencepiece_bpe, error> sentencepiece_bpe::make(const vocabulary& v) 
 }
 
 std::vector<token_id> sentencepiece_bpe::encode(std::string_view text, space_prefix prefix) const {
-  const auto escaped = (prefix == space_prefix::yes ? std::string{escaped_space} : std::string{})
-                       + replaced(text, " ", escaped_space);
+  const auto escaped =
+    (prefix == space_prefix::yes ? std::string{escaped_space} : std::string{}) + replaced(text, " ", escaped_space);
   return run{*this, escaped}.tokens();
 }
 

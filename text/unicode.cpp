@@ -25,9 +25,11 @@ constexpr lead_rule rule_of(std::uint8_t lead) {
   if (lead < 0xE0)
     return {2, 0x80, 0xBF};
   if (lead < 0xF0)
-    return {3, static_cast<std::uint8_t>(lead == 0xE0 ? 0xA0 : 0x80), static_cast<std::uint8_t>(lead == 0xED ? 0x9F : 0xBF)};
+    return {3, static_cast<std::uint8_t>(lead == 0xE0 ? 0xA0 : 0x80),
+            static_cast<std::uint8_t>(lead == 0xED ? 0x9F : 0xBF)};
   if (lead < 0xF5)
-    return {4, static_cast<std::uint8_t>(lead == 0xF0 ? 0x90 : 0x80), static_cast<std::uint8_t>(lead == 0xF4 ? 0x8F : 0xBF)};
+    return {4, static_cast<std::uint8_t>(lead == 0xF0 ? 0x90 : 0x80),
+            static_cast<std::uint8_t>(lead == 0xF4 ? 0x8F : 0xBF)};
   return {0, 0, 0};
 }
 
@@ -90,14 +92,11 @@ char_class classify(char32_t code_point) {
     case UTF8PROC_CATEGORY_LL:
     case UTF8PROC_CATEGORY_LT:
     case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-      return char_class::letter;
+    case UTF8PROC_CATEGORY_LO: return char_class::letter;
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-      return char_class::number;
-    default:
-      return char_class::other;
+    case UTF8PROC_CATEGORY_NO: return char_class::number;
+    default: return char_class::other;
   }
 }
 

@@ -36,10 +36,10 @@ expected<std::uint64_t, error> check_runs(std::span<const run> runs, std::uint64
       return fail(errc::invalid_argument, "run " + std::to_string(i) + " overlaps itself: stride "
                                             + std::to_string(r.stride) + ", bytes " + std::to_string(r.bytes));
     if (!fits(r, region_bytes))
-      return fail(errc::out_of_range, "run " + std::to_string(i) + " (offset " + std::to_string(r.offset)
-                                        + ", bytes " + std::to_string(r.bytes) + ", stride "
-                                        + std::to_string(r.stride) + ", count " + std::to_string(r.count)
-                                        + ") exceeds a region of " + std::to_string(region_bytes) + " bytes");
+      return fail(errc::out_of_range, "run " + std::to_string(i) + " (offset " + std::to_string(r.offset) + ", bytes "
+                                        + std::to_string(r.bytes) + ", stride " + std::to_string(r.stride) + ", count "
+                                        + std::to_string(r.count) + ") exceeds a region of "
+                                        + std::to_string(region_bytes) + " bytes");
     // A run that fits does not overflow; many of them, over the same bytes, might.
     if (__builtin_add_overflow(total, r.bytes * r.count, &total))
       return fail(errc::invalid_argument, "the runs add up to more than 64 bits");

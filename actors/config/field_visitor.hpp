@@ -76,8 +76,8 @@ public:
 
   void bytes(std::uint64_t& x, field f, range<std::uint64_t> allowed) {
     auto value = static_cast<std::int64_t>(x);
-    visit_integer(value, f,
-                  {dimension::bytes, static_cast<std::int64_t>(allowed.least), static_cast<std::int64_t>(allowed.most)});
+    visit_integer(
+      value, f, {dimension::bytes, static_cast<std::int64_t>(allowed.least), static_cast<std::int64_t>(allowed.most)});
     x = static_cast<std::uint64_t>(value);
   }
 

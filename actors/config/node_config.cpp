@@ -26,7 +26,8 @@ void describe(field_visitor& f, node_config& x) {
   f.section(x.model, {"model", "What this node serves."});
   f.role(x.http, {"http", "The REST gateway."});
   f.role(x.prefill_worker, {"prefill-worker", "Workers that process prompts and hand their KV blocks over."});
-  f.role(x.decode_worker, {"decode-worker", "Workers that generate tokens, and process the prompts that are not handed over."});
+  f.role(x.decode_worker,
+         {"decode-worker", "Workers that generate tokens, and process the prompts that are not handed over."});
   f.section(x.router, {"router", "Where requests go."});
   f.section(x.kv, {"kv", "The KV blocks of each worker."});
   f.section(x.compute, {"compute", "The pool of compute threads that all workers of the process share."});
@@ -37,8 +38,10 @@ void describe(field_visitor& f, node_config& x) {
 }
 
 void describe(field_visitor& f, http_section& x) {
-  f.address(x.listen, {"listen", "Address and port in numbers; port 0 lets the system choose. Only loopback addresses until there are "
-                                 "API keys."});
+  f.address(x.listen,
+            {"listen",
+             "Address and port in numbers; port 0 lets the system choose. Only loopback addresses until there are "
+             "API keys."});
 }
 
 void describe(field_visitor& f, model_section& x) {
@@ -57,8 +60,9 @@ void describe(field_visitor& f, worker_section& x) {
 void describe(field_visitor& f, router_section& x) {
   f.choice(x.policy, {"policy", "How a worker is chosen."}, {"least-loaded"});
   f.count(x.disaggregate_over,
-          {"disaggregate-over", "Prompts of more tokens than this are prefilled by a prefill worker, where there is one; "
-                                "others by the decode worker itself."},
+          {"disaggregate-over",
+           "Prompts of more tokens than this are prefilled by a prefill worker, where there is one; "
+           "others by the decode worker itself."},
           {0, std::numeric_limits<std::int32_t>::max()});
 }
 
@@ -75,7 +79,8 @@ void describe(field_visitor& f, compute_section& x) {
 }
 
 void describe(field_visitor& f, executor_section& x) {
-  f.choice(x.kind, {"kind", "host computes on the processor; mock draws tokens from a time model, for tests and benchmarks."},
+  f.choice(x.kind,
+           {"kind", "host computes on the processor; mock draws tokens from a time model, for tests and benchmarks."},
            {"host", "mock"});
   f.section(x.mock, {"mock", "The mock executor: time model and faults; read only where kind is mock."});
 }
@@ -84,9 +89,11 @@ void describe(field_visitor& f, mock_section& x) {
   f.time(x.step_base, {"step-base", "Time of a step, however small."}, {0s, 1h});
   f.time(x.per_row, {"per-row", "Added for each request in the step."}, {0s, 1h});
   f.time(x.per_prompt_token, {"per-prompt-token", "Added for each prompt token in the step."}, {0s, 1h});
-  f.choice(x.fault, {"fault", "To rehearse a failure: device-lost is a device that is gone, crash a defect of the executor."},
+  f.choice(x.fault,
+           {"fault", "To rehearse a failure: device-lost is a device that is gone, crash a defect of the executor."},
            {"none", "device-lost", "crash"});
-  f.count(x.fault_after_steps, {"fault-after-steps", "Steps of a worker's life before the fault strikes."}, {0, 1'000'000'000});
+  f.count(x.fault_after_steps, {"fault-after-steps", "Steps of a worker's life before the fault strikes."},
+          {0, 1'000'000'000});
 }
 
 void describe(field_visitor& f, limits_section& x) {
@@ -101,24 +108,33 @@ void describe(field_visitor& f, limits_section& x) {
   f.count(x.connections, {"connections", "Open connections; more are closed at once."}, {1, 100'000});
   f.time(x.request_timeout, {"request-timeout", "Time from a request's arrival to its last token."}, {10ms, 24h});
   f.time(x.queue_timeout, {"queue-timeout", "Time that a request may wait for its first step."}, {10ms, 24h});
-  f.count(x.retries_max, {"retries-max", "How often a request whose worker fails is given to another before it ends with an error."},
+  f.count(x.retries_max,
+          {"retries-max", "How often a request whose worker fails is given to another before it ends with an error."},
           {0, 16});
 }
 
 void describe(field_visitor& f, supervisor_section& x) {
-  f.count(x.restarts_max, {"restarts-max", "Restarts of actors, all of the node together, within restart-window; the next failure ends the process, with exit code 5, or 6 after a lost device."},
+  f.count(x.restarts_max,
+          {"restarts-max", "Restarts of actors, all of the node together, within restart-window; the next failure ends "
+                           "the process, with exit code 5, or 6 after a lost device."},
           {0, 1'000});
   f.time(x.restart_window, {"restart-window", "Time in which restarts are counted."}, {10ms, 24h});
-  f.time(x.backoff_first, {"backoff-first", "Pause before the first restart; it doubles with each further one."}, {0s, 1h});
+  f.time(x.backoff_first, {"backoff-first", "Pause before the first restart; it doubles with each further one."},
+         {0s, 1h});
   f.time(x.backoff_max, {"backoff-max", "Longest pause before a restart."}, {0s, 1h});
-  f.time(x.step_timeout, {"step-timeout", "A device that has not answered for a step in this time, the wait behind other steps included, has failed; "
-                          "/health then says so, too."}, {1s, 24h});
-  f.time(x.drain_timeout, {"drain-timeout", "Time that running requests have to end after SIGINT or SIGTERM."}, {0s, 24h});
+  f.time(x.step_timeout,
+         {"step-timeout",
+          "A device that has not answered for a step in this time, the wait behind other steps included, has failed; "
+          "/health then says so, too."},
+         {1s, 24h});
+  f.time(x.drain_timeout, {"drain-timeout", "Time that running requests have to end after SIGINT or SIGTERM."},
+         {0s, 24h});
 }
 
 void describe(field_visitor& f, log_config& x) {
   f.choice(x.level, {"level", "Least level that is written."}, {"trace", "debug", "info", "warning", "error", "off"});
-  f.choice(x.format, {"format", "text is `time level component message key=value`, json one object per line."}, {"text", "json"});
+  f.choice(x.format, {"format", "text is `time level component message key=value`, json one object per line."},
+           {"text", "json"});
 }
 
 node_config default_config(std::filesystem::path model) {

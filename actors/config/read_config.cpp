@@ -77,9 +77,11 @@ private:
       return;
     const auto* number = std::get_if<syntax::number>(&found->content.data);
     if (number == nullptr)
-      return report(f, found->content, "expected " + expectation(limits) + ", found " + std::string{kind_of(found->content)});
+      return report(f, found->content,
+                    "expected " + expectation(limits) + ", found " + std::string{kind_of(found->content)});
     // 0 needs no unit; a size without one would be bytes to some and MiB to others, so it is refused.
-    const bool plain = limits.what == dimension::count || (number->unit.empty() && number->is_integer && number->integer == 0);
+    const bool plain =
+      limits.what == dimension::count || (number->unit.empty() && number->is_integer && number->integer == 0);
     const std::int64_t scale = plain && number->unit.empty() ? 1 : unit_scale(limits.what, number->unit);
     if (scale == 0)
       return report(f, found->content, "expected " + expectation(limits) + ", found " + wrong_unit(*number));
@@ -138,7 +140,8 @@ private:
     if (auto parsed = parse_listen_address(*text))
       x = std::move(*parsed);
     else
-      report(f, find(f.key)->content, "expected an address and a port like \"127.0.0.1:8000\" or \"[::1]:8000\", found '" + *text + "'");
+      report(f, find(f.key)->content,
+             "expected an address and a port like \"127.0.0.1:8000\" or \"[::1]:8000\", found '" + *text + "'");
   }
 
   // nullptr: absent, or not a string, which is reported.
@@ -177,7 +180,9 @@ private:
   static std::string expectation(const integer_limits& limits) {
     switch (limits.what) {
       case dimension::count: return "a number";
-      case dimension::bytes: return "a size like " + to_string(limits.what, limits.most) + " (units: " + std::string{unit_names(limits.what)} + ")";
+      case dimension::bytes:
+        return "a size like " + to_string(limits.what, limits.most) + " (units: " + std::string{unit_names(limits.what)}
+               + ")";
       case dimension::time: return "a time like 10s (units: " + std::string{unit_names(limits.what)} + ")";
     }
     return "";
@@ -188,7 +193,9 @@ private:
   }
 
   void report_range(field f, const syntax::value& at, const integer_limits& limits) {
-    report(f, at, "out of range; allowed are " + to_string(limits.what, limits.least) + " to " + to_string(limits.what, limits.most));
+    report(f, at,
+           "out of range; allowed are " + to_string(limits.what, limits.least) + " to "
+             + to_string(limits.what, limits.most));
   }
 
   std::string path_of(field f) const {
@@ -237,11 +244,14 @@ bool is_within(std::string_view key, std::string_view section) {
 bool follows_from(const objection& x, const std::vector<fault>& faults, const std::vector<std::string>& doubtful) {
   if (x.what == objection::kind::wrong)
     return has_fault_at(faults, x.key) || (!x.compared_with.empty() && has_fault_at(faults, x.compared_with));
-  return has_fault_at(faults, x.key)
-         || std::any_of(doubtful.begin(), doubtful.end(), [&x](const auto& section) { return is_within(x.key, section); });
+  return has_fault_at(faults, x.key) || std::any_of(doubtful.begin(), doubtful.end(), [&x](const auto& section) {
+           return is_within(x.key, section);
+         });
 }
 
-std::vector<fault> one_fault(const fs::path& file, std::string message) { return {{file.string(), 0, "", std::move(message)}}; }
+std::vector<fault> one_fault(const fs::path& file, std::string message) {
+  return {{file.string(), 0, "", std::move(message)}};
+}
 
 } // namespace
 

@@ -24,8 +24,9 @@ std::string in_quotes(std::string_view text) {
 class writer final : public field_visitor {
 public:
   std::string run() {
-    comment("Every option of a node, with its default. Written by `troupe check --reference`; a test compares it with the "
-            "program. Relative paths are relative to this file.");
+    comment(
+      "Every option of a node, with its default. Written by `troupe check --reference`; a test compares it with the "
+      "program. Relative paths are relative to this file.");
     node_config defaults;
     section(defaults, {"troupe", "The root of every configuration."});
     return std::move(text_);

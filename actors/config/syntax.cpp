@@ -199,7 +199,9 @@ private:
       case 'n': return '\n';
       case 't': return '\t';
       case 'r': return '\r';
-      case '\\': case '"': case '\'': return c;
+      case '\\':
+      case '"':
+      case '\'': return c;
       default: return std::nullopt;
     }
   }
@@ -256,8 +258,9 @@ private:
       return nullptr;
     entry* found = const_cast<entry*>(into.find(key));
     if (!std::holds_alternative<map>(found->content.data)) {
-      report(line_, full, "given twice; first in line " + std::to_string(found->content.line) + " as "
-                            + std::string{kind_of(found->content)});
+      report(line_, full,
+             "given twice; first in line " + std::to_string(found->content.line) + " as "
+               + std::string{kind_of(found->content)});
       return nullptr;
     }
     return found;

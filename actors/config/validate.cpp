@@ -54,21 +54,22 @@ private:
 
   void check_worker(const std::string& section, const worker_section& worker) {
     if (worker.chunk_tokens > worker.batch_tokens)
-      object(section + ".chunk-tokens", std::to_string(worker.chunk_tokens) + " is more than batch-tokens ("
-                                          + std::to_string(worker.batch_tokens) + ")",
+      object(section + ".chunk-tokens",
+             std::to_string(worker.chunk_tokens) + " is more than batch-tokens (" + std::to_string(worker.batch_tokens)
+               + ")",
              section + ".batch-tokens");
   }
 
   void check_times() {
     const auto& limits = config_.limits;
     if (limits.queue_timeout > limits.request_timeout)
-      object("troupe.limits.queue-timeout", shown(limits.queue_timeout) + " is longer than request-timeout ("
-                                              + shown(limits.request_timeout) + ")",
+      object("troupe.limits.queue-timeout",
+             shown(limits.queue_timeout) + " is longer than request-timeout (" + shown(limits.request_timeout) + ")",
              "troupe.limits.request-timeout");
     const auto& supervisor = config_.supervisor;
     if (supervisor.backoff_first > supervisor.backoff_max)
-      object("troupe.supervisor.backoff-first", shown(supervisor.backoff_first) + " is longer than backoff-max ("
-                                                  + shown(supervisor.backoff_max) + ")",
+      object("troupe.supervisor.backoff-first",
+             shown(supervisor.backoff_first) + " is longer than backoff-max (" + shown(supervisor.backoff_max) + ")",
              "troupe.supervisor.backoff-max");
   }
 

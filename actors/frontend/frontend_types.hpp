@@ -87,13 +87,13 @@ bool inspect(Inspector& f, rest_address& x) {
 // Types that never leave their process get ids of their own, far from the wire block's, which grows.
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_frontend, first_custom_type_id + 1200)
 
-  CAF_ADD_TYPE_ID(troupe_frontend, (troupe::open_request))
-  CAF_ADD_TYPE_ID(troupe_frontend, (troupe::open_choice))
-  CAF_ADD_TYPE_ID(troupe_frontend, (troupe::bind_session))
-  CAF_ADD_TYPE_ID(troupe_frontend, (troupe::close_choices))
-  CAF_ADD_TYPE_ID(troupe_frontend, (troupe::health_question))
-  CAF_ADD_TYPE_ID(troupe_frontend, (troupe::streams_drained))
-  CAF_ADD_TYPE_ID(troupe_frontend, (troupe::find_address))
-  CAF_ADD_TYPE_ID(troupe_frontend, (troupe::rest_address))
+CAF_ADD_TYPE_ID(troupe_frontend, (troupe::open_request))
+CAF_ADD_TYPE_ID(troupe_frontend, (troupe::open_choice))
+CAF_ADD_TYPE_ID(troupe_frontend, (troupe::bind_session))
+CAF_ADD_TYPE_ID(troupe_frontend, (troupe::close_choices))
+CAF_ADD_TYPE_ID(troupe_frontend, (troupe::health_question))
+CAF_ADD_TYPE_ID(troupe_frontend, (troupe::streams_drained))
+CAF_ADD_TYPE_ID(troupe_frontend, (troupe::find_address))
+CAF_ADD_TYPE_ID(troupe_frontend, (troupe::rest_address))
 
 CAF_END_TYPE_ID_BLOCK(troupe_frontend)

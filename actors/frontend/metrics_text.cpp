@@ -54,22 +54,28 @@ void append_escaped(std::string& out, std::string_view text, std::string_view es
 /// Called by the registry for each metric, those of a family in a row.
 class writer {
 public:
-  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric, const telemetry::dbl_counter* x) {
+  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric,
+                  const telemetry::dbl_counter* x) {
     sample(family, metric, "counter", x->value());
   }
-  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric, const telemetry::int_counter* x) {
+  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric,
+                  const telemetry::int_counter* x) {
     sample(family, metric, "counter", x->value());
   }
-  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric, const telemetry::dbl_gauge* x) {
+  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric,
+                  const telemetry::dbl_gauge* x) {
     sample(family, metric, "gauge", x->value());
   }
-  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric, const telemetry::int_gauge* x) {
+  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric,
+                  const telemetry::int_gauge* x) {
     sample(family, metric, "gauge", x->value());
   }
-  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric, const telemetry::dbl_histogram* x) {
+  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric,
+                  const telemetry::dbl_histogram* x) {
     histogram(family, metric, *x);
   }
-  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric, const telemetry::int_histogram* x) {
+  void operator()(const telemetry::metric_family* family, const telemetry::metric* metric,
+                  const telemetry::int_histogram* x) {
     histogram(family, metric, *x);
   }
 
@@ -129,7 +135,8 @@ private:
   }
 
   template <class Value>
-  void sample(const telemetry::metric_family* family, const telemetry::metric* metric, std::string_view type, Value value) {
+  void sample(const telemetry::metric_family* family, const telemetry::metric* metric, std::string_view type,
+              Value value) {
     begin(family, type);
     line({}, metric, {}, value);
   }
@@ -168,7 +175,8 @@ std::int64_t resident_bytes() {
 
 double start_seconds() {
   // As good as the kernel's own figure: this object is made when the process starts.
-  static const double start = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  static const double start =
+    std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   return start;
 }
 

@@ -24,11 +24,14 @@ namespace {
 /// OpenAI's default for completions; a chat may use the rest of the context.
 constexpr std::uint32_t completion_tokens_default = 16;
 
-std::optional<api_error> find_unknown(const served_model& model, std::string_view field, std::span<const token_id> ids) {
+std::optional<api_error> find_unknown(const served_model& model, std::string_view field,
+                                      std::span<const token_id> ids) {
   const auto size = model.tokenizer->size();
   for (auto id : ids)
     if (id >= size)
-      return refuse(std::string{field}, fmt::format("'{}' has token {}, but the model's vocabulary ends at {}", field, id, size - 1)).error;
+      return refuse(std::string{field},
+                    fmt::format("'{}' has token {}, but the model's vocabulary ends at {}", field, id, size - 1))
+        .error;
   return std::nullopt;
 }
 
@@ -37,7 +40,8 @@ std::chrono::local_seconds local_now() {
   std::tm t{};
   localtime_r(&now, &t);
   using namespace std::chrono;
-  return local_days{year{t.tm_year + 1900} / (t.tm_mon + 1) / t.tm_mday} + hours{t.tm_hour} + minutes{t.tm_min} + seconds{t.tm_sec};
+  return local_days{year{t.tm_year + 1900} / (t.tm_mon + 1) / t.tm_mday} + hours{t.tm_hour} + minutes{t.tm_min}
+         + seconds{t.tm_sec};
 }
 
 /// What transformers gives a template, so that those written for it work.
@@ -60,27 +64,30 @@ std::optional<nlohmann::ordered_json> template_context(const served_model& model
 
 openai::result<std::vector<token_id>> chat_tokens(const served_model& model, const completion_request& r) {
   if (!model.chat_template)
-    return unexpected{api_error{errc::no_chat_template, "the model has no chat template; use /v1/completions", "messages"}};
+    return unexpected{
+      api_error{errc::no_chat_template, "the model has no chat template; use /v1/completions", "messages"}};
   const auto context = template_context(model, r);
   if (!context)
     return refuse("messages", "'messages' or 'chat_template_kwargs' cannot be read");
   auto text = model.chat_template->render(*context, local_now());
   if (!text)
-    return unexpected{api_error{errc::no_chat_template, "the model's chat template refused the messages: " + text.error().message,
-                                "messages"}};
+    return unexpected{api_error{errc::no_chat_template,
+                                "the model's chat template refused the messages: " + text.error().message, "messages"}};
   // The template writes BOS itself where the model wants it.
   return model.tokenizer->encode(*text, {text::parse_special::yes, text::add_special::no});
 }
 
-std::vector<token_id> prompt_tokens(const served_model& model, const completion_request& r, const openai::prompt_input& in) {
+std::vector<token_id> prompt_tokens(const served_model& model, const completion_request& r,
+                                    const openai::prompt_input& in) {
   if (auto ids = std::get_if<std::vector<token_id>>(&in))
     return *ids;
-  return model.tokenizer->encode(std::get<std::string>(in),
-                                 {text::parse_special::no,
-                                  r.add_special_tokens ? text::add_special::yes : text::add_special::no});
+  return model.tokenizer->encode(
+    std::get<std::string>(in),
+    {text::parse_special::no, r.add_special_tokens ? text::add_special::yes : text::add_special::no});
 }
 
-openai::result<prepared_prompt> fit(const served_model& model, const completion_request& r, std::vector<token_id> tokens) {
+openai::result<prepared_prompt> fit(const served_model& model, const completion_request& r,
+                                    std::vector<token_id> tokens) {
   const auto field = r.api == openai::api::chat ? "messages" : "prompt";
   if (tokens.empty())
     return refuse(field, fmt::format("'{}' is empty", field));
@@ -89,10 +96,11 @@ openai::result<prepared_prompt> fit(const served_model& model, const completion_
   const std::uint64_t context = model.context_tokens;
   const std::uint64_t wanted = r.output_tokens_max.value_or(1);
   if (tokens.size() + wanted > context)
-    return unexpected{api_error{errc::context_too_long,
-                                fmt::format("the model's context is {} tokens, but {} were asked for: {} in the prompt, {} for the output",
-                                            context, tokens.size() + wanted, tokens.size(), wanted),
-                                field}};
+    return unexpected{api_error{
+      errc::context_too_long,
+      fmt::format("the model's context is {} tokens, but {} were asked for: {} in the prompt, {} for the output",
+                  context, tokens.size() + wanted, tokens.size(), wanted),
+      field}};
   const auto rest = static_cast<std::uint32_t>(context - tokens.size());
   const auto most = r.api == openai::api::chat ? rest : std::min(rest, completion_tokens_default);
   return prepared_prompt{std::move(tokens), r.output_tokens_max.value_or(most)};

@@ -16,7 +16,8 @@ struct prepared_prompt {
 };
 
 /// Renders, tokenizes, and checks what needs the model: that token ids exist, that prompt and output fit
-/// the context. errc::no_chat_template if the model has none, or if it refuses the messages. Takes time in proportion to the prompt: for the text thread.
+/// the context. errc::no_chat_template if the model has none, or if it refuses the messages. Takes time in proportion
+/// to the prompt: for the text thread.
 openai::result<std::vector<prepared_prompt>> prepare_prompts(const served_model&, const openai::completion_request&);
 
 /// Tokens that end the generation of this request.

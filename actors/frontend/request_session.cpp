@@ -57,9 +57,8 @@ request_session_actor::behavior_type request_session_state::make_behavior() {
     } else if (!ended_ && worker_ && worker_.address() == down.source)
       try_again({errc::worker_lost, "the decode worker ended: " + caf::to_string(down.reason)});
   });
-  deadline_timer_ = self_->run_delayed(request_.time_left, [this] {
-    fail({errc::deadline_exceeded, "the request's time is up"});
-  });
+  deadline_timer_ =
+    self_->run_delayed(request_.time_left, [this] { fail({errc::deadline_exceeded, "the request's time is up"}); });
   place();
   return {
     [this](const generation_failed& what) {
@@ -94,8 +93,12 @@ void request_session_state::place() {
     try_again({errc::unavailable, "the router is down"});
     return;
   }
-  demand what{request_.id, request_.model, static_cast<std::uint32_t>(request_.prompt.size() + emitted_.size()),
-              request_.output_tokens_max, request_.priority, worker_id_};
+  demand what{request_.id,
+              request_.model,
+              static_cast<std::uint32_t>(request_.prompt.size() + emitted_.size()),
+              request_.output_tokens_max,
+              request_.priority,
+              worker_id_};
   self_->request(router, patience(), what)
     .then([this](const routed& where) { hand_over(where); },
           [this](const caf::error& e) {
@@ -116,8 +119,8 @@ void request_session_state::hand_over(const routed& where) {
   self_->monitor(worker_);
   generate_request ask{request_, emitted_, where.where, where.worker_epoch};
   ask.request.time_left = time_left();
-  ask.request.queue_time_left = std::max<std::chrono::nanoseconds>(queue_deadline_ - self_->clock().now(),
-                                                                   std::chrono::nanoseconds{0});
+  ask.request.queue_time_left =
+    std::max<std::chrono::nanoseconds>(queue_deadline_ - self_->clock().now(), std::chrono::nanoseconds{0});
   self_->request(worker_, patience(), std::move(ask), hub_, caf::actor_cast<request_session_actor>(self_))
     .then([] { /* tokens flow to the hub now */ },
           [this, worker = worker_](const caf::error& e) {
@@ -188,8 +191,8 @@ void request_session_state::end() {
   self_->quit();
 }
 
-request_session_actor spawn_request_session(caf::actor_system& system, inference_request request,
-                                            stream_hub_actor hub, request_session_config config) {
+request_session_actor spawn_request_session(caf::actor_system& system, inference_request request, stream_hub_actor hub,
+                                            request_session_config config) {
   return system.spawn<request_session_actor::stateful_impl<request_session_state>>(std::move(request), std::move(hub),
                                                                                    config);
 }

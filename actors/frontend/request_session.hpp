@@ -24,7 +24,8 @@ namespace troupe {
 //      └── backing off ◀──────────────┘
 //
 // Ends when the hub says that the stream has ended, or after an error that it reports to the hub: a
-// worker that dies between its last token and the hub's receipt is thus still seen. Bounds: attempts_max placements, and the request's deadline.
+// worker that dies between its last token and the hub's receipt is thus still seen. Bounds: attempts_max placements,
+// and the request's deadline.
 
 struct request_session_config {
   /// Placements of one request, the first one included.

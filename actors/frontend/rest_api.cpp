@@ -55,8 +55,10 @@ struct rest_api::route {
 const std::vector<rest_api::route>& rest_api::routes() {
   using exchange = std::shared_ptr<http_exchange>;
   static const std::vector<route> table{
-    {"/v1/chat/completions", http_method::post, [](rest_api& a, exchange e) { a.generate(std::move(e), openai::api::chat); }},
-    {"/v1/completions", http_method::post, [](rest_api& a, exchange e) { a.generate(std::move(e), openai::api::completions); }},
+    {"/v1/chat/completions", http_method::post,
+     [](rest_api& a, exchange e) { a.generate(std::move(e), openai::api::chat); }},
+    {"/v1/completions", http_method::post,
+     [](rest_api& a, exchange e) { a.generate(std::move(e), openai::api::completions); }},
     {"/tokenize", http_method::post, [](rest_api& a, exchange e) { a.tokenize(std::move(e)); }},
     {"/detokenize", http_method::post, [](rest_api& a, exchange e) { a.detokenize(std::move(e)); }},
     {models_path, http_method::get, [](rest_api& a, exchange e) { a.answer_models(std::move(e)); }},
@@ -69,14 +71,9 @@ const std::vector<rest_api::route>& rest_api::routes() {
 }
 
 rest_api::rest_api(rest_api_config config, std::shared_ptr<io_lane> lane, frontend_metrics metrics, callbacks c)
-  : config_(std::move(config)),
-    lane_(std::move(lane)),
-    metrics_(metrics),
-    callbacks_(std::move(c)),
-    parser_(config_.limits),
-    streams_(metrics_, {callbacks_.on_unwanted, [this] { release(); }}),
-    next_request_(first_request_id()),
-    text_(config_.text_queue_max) {
+  : config_(std::move(config)), lane_(std::move(lane)), metrics_(metrics), callbacks_(std::move(c)),
+    parser_(config_.limits), streams_(metrics_, {callbacks_.on_unwanted, [this] { release(); }}),
+    next_request_(first_request_id()), text_(config_.text_queue_max) {
   for (auto& model : config_.models)
     models_.push_back(std::make_shared<const served_model>(std::move(model)));
   config_.models.clear();
@@ -107,7 +104,11 @@ void rest_api::handle(std::shared_ptr<http_exchange> exchange) {
 void rest_api::observe_answer(std::string_view path, std::uint16_t status) const {
   const auto& table = routes();
   const bool known = std::any_of(table.begin(), table.end(), [&](const route& r) { return r.path == path; });
-  count_request(metrics_, known ? path : path.starts_with(models_path) ? models_path : std::string_view{"other"}, status);
+  count_request(metrics_,
+                known                           ? path
+                : path.starts_with(models_path) ? models_path
+                                                : std::string_view{"other"},
+                status);
 }
 
 void rest_api::answer_metrics(std::shared_ptr<http_exchange> exchange) {
@@ -146,7 +147,8 @@ void rest_api::answer_model(std::shared_ptr<http_exchange> exchange, std::string
 
 void rest_api::ask_health(std::shared_ptr<http_exchange> exchange) {
   if (health_questions_.size() >= health_questions_max)
-    return exchange->respond(openai::error_response(openai::to_api_error({errc::overloaded, "too many questions about health"})));
+    return exchange->respond(
+      openai::error_response(openai::to_api_error({errc::overloaded, "too many questions about health"})));
   const auto question = next_question_++;
   exchange->on_abandoned([this, question] { health_questions_.erase(question); });
   health_questions_.emplace(question, std::move(exchange));
@@ -157,7 +159,8 @@ void rest_api::answer_health(std::uint64_t question, const node_health& health) 
   auto found = health_questions_.extract(question);
   if (found.empty())
     return;
-  std::string body = health.healthy() && !draining_ ? R"({"status":"ok","workers":)" : R"({"status":"unavailable","workers":)";
+  std::string body =
+    health.healthy() && !draining_ ? R"({"status":"ok","workers":)" : R"({"status":"unavailable","workers":)";
   append_unsigned(body, health.workers);
   body += R"(,"problems":[)";
   auto problems = health.problems;

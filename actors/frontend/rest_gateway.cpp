@@ -86,9 +86,13 @@ rest_api::callbacks rest_gateway_state::api_callbacks() {
       caf::anon_send(alive, std::move(message));
   };
   rest_api::callbacks out;
-  out.on_open = [send_gateway](std::vector<inference_request> choices) { send_gateway(open_request{std::move(choices)}); };
+  out.on_open = [send_gateway](std::vector<inference_request> choices) {
+    send_gateway(open_request{std::move(choices)});
+  };
   // The same way as on_open, so that it cannot overtake it.
-  out.on_unwanted = [send_gateway](std::vector<request_id> requests) { send_gateway(close_choices{std::move(requests)}); };
+  out.on_unwanted = [send_gateway](std::vector<request_id> requests) {
+    send_gateway(close_choices{std::move(requests)});
+  };
   out.on_health = [send_gateway](std::uint64_t question) { send_gateway(health_question{question}); };
   // The last answers must also have left, not only be written.
   out.on_drained = [send_gateway, server = server_.get()] {

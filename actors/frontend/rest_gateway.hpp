@@ -19,15 +19,13 @@
 namespace troupe {
 
 /// The frontend of a node.
-using rest_gateway_actor = caf::typed_actor<
-  auto (find_address)->caf::result<rest_address>,
-  // Stops admission at once; responds when the last answer is complete, or when the time is up and what
-  // was left has been ended with an error.
-  auto (drain_request)->caf::result<void>,
-  auto (open_request)->caf::result<void>,
-  auto (close_choices)->caf::result<void>,
-  auto (health_question)->caf::result<void>,
-  auto (streams_drained)->caf::result<void>>;
+using rest_gateway_actor =
+  caf::typed_actor<auto(find_address)->caf::result<rest_address>,
+                   // Stops admission at once; responds when the last answer is complete, or when the time is up and
+                   // what was left has been ended with an error.
+                   auto(drain_request)->caf::result<void>, auto(open_request)->caf::result<void>,
+                   auto(close_choices)->caf::result<void>, auto(health_question)->caf::result<void>,
+                   auto(streams_drained)->caf::result<void>>;
 
 struct rest_gateway_config {
   http_server_config http;

@@ -41,7 +41,8 @@ void rest_api::generate(std::shared_ptr<http_exchange> exchange, openai::api whi
   if (draining_)
     return exchange->respond(openai::error_response(openai::to_api_error({errc::draining, {}})));
   if (in_work_ >= config_.requests_max)
-    return exchange->respond(openai::error_response(openai::to_api_error({errc::overloaded, "the gateway's limit of open requests is reached"})));
+    return exchange->respond(openai::error_response(
+      openai::to_api_error({errc::overloaded, "the gateway's limit of open requests is reached"})));
   auto work = std::make_shared<generation>();
   work->api = which;
   work->body = std::move(exchange->request().body);
@@ -54,7 +55,8 @@ void rest_api::generate(std::shared_ptr<http_exchange> exchange, openai::api whi
   });
   if (posted)
     return;
-  exchange->respond(openai::error_response(openai::to_api_error({errc::overloaded, "too many requests wait to be read"})));
+  exchange->respond(
+    openai::error_response(openai::to_api_error({errc::overloaded, "too many requests wait to be read"})));
   release();
 }
 
@@ -78,8 +80,9 @@ void rest_api::prepare(generation& g) {
     g.fault = prompts.error();
   else if (prompts->size() * g.request.choices > config_.choices_max)
     g.fault = openai::api_error{errc::invalid_argument,
-                                fmt::format("{} prompts times 'n' {} are {} choices, but at most {} are allowed", prompts->size(),
-                                            g.request.choices, prompts->size() * g.request.choices, config_.choices_max),
+                                fmt::format("{} prompts times 'n' {} are {} choices, but at most {} are allowed",
+                                            prompts->size(), g.request.choices, prompts->size() * g.request.choices,
+                                            config_.choices_max),
                                 "n"};
   else
     g.prompts = std::move(*prompts);
@@ -97,9 +100,10 @@ void rest_api::start(generation& g) {
   auto requests = make_choices(g);
   client_stream::options options;
   options.model = g.model;
-  options.head = {g.api, fmt::format("{}-{:016x}", g.api == openai::api::chat ? "chatcmpl" : "cmpl", requests.front().id.value),
-                  std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(),
-                  g.model->name, g.model->mock};
+  options.head = {
+    g.api, fmt::format("{}-{:016x}", g.api == openai::api::chat ? "chatcmpl" : "cmpl", requests.front().id.value),
+    std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(),
+    g.model->name, g.model->mock};
   options.output.api = g.api;
   options.output.specials = g.request.skip_special_tokens ? text::special_output::skip : text::special_output::keep;
   options.output.logprobs = g.request.sampling.logprobs;
@@ -135,8 +139,11 @@ std::vector<inference_request> rest_api::make_choices(generation& g) {
     }
   }
   log_debug("gateway", "generating",
-            {{"request", g.exchange->request().id}, {"first-id", out.front().id.value}, {"choices", out.size()},
-             {"seed", common.sampling.seed}, {"seed-drawn", !g.request.seed}});
+            {{"request", g.exchange->request().id},
+             {"first-id", out.front().id.value},
+             {"choices", out.size()},
+             {"seed", common.sampling.seed},
+             {"seed-drawn", !g.request.seed}});
   return out;
 }
 

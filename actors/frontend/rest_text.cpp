@@ -21,15 +21,19 @@ openai::result<std::shared_ptr<const served_model>> rest_api::find_model(std::st
   const auto found = std::find_if(models_.begin(), models_.end(), [&](const auto& m) { return m->name == name; });
   if (found != models_.end())
     return *found;
-  return unexpected{openai::api_error{errc::model_not_found, fmt::format("the model '{}' does not exist", name.substr(0, 256)), "model"}};
+  return unexpected{openai::api_error{errc::model_not_found,
+                                      fmt::format("the model '{}' does not exist", name.substr(0, 256)), "model"}};
 }
 
 void rest_api::answer_on_text_thread(std::shared_ptr<http_exchange> exchange, text_job job) {
   auto body = std::move(exchange->request().body);
-  const bool posted = text_.try_post([self = shared_from_this(), exchange, body = std::move(body), job = std::move(job)]() mutable {
-    auto answer = job(*self, body);
-    self->lane_->post([exchange = std::move(exchange), answer = std::move(answer)]() mutable { exchange->respond(std::move(answer)); });
-  });
+  const bool posted =
+    text_.try_post([self = shared_from_this(), exchange, body = std::move(body), job = std::move(job)]() mutable {
+      auto answer = job(*self, body);
+      self->lane_->post([exchange = std::move(exchange), answer = std::move(answer)]() mutable {
+        exchange->respond(std::move(answer));
+      });
+    });
   if (!posted)
     exchange->respond(error_response(openai::to_api_error({errc::overloaded, "too many requests wait to be read"})));
 }
@@ -71,8 +75,9 @@ void rest_api::detokenize(std::shared_ptr<http_exchange> exchange) {
     const auto& tokenizer = *(*model)->tokenizer;
     for (auto id : request->tokens)
       if (id >= tokenizer.size())
-        return error_response({errc::invalid_argument,
-                               fmt::format("'tokens' has {}, but the model's vocabulary ends at {}", id, tokenizer.size() - 1), "tokens"});
+        return error_response(
+          {errc::invalid_argument,
+           fmt::format("'tokens' has {}, but the model's vocabulary ends at {}", id, tokenizer.size() - 1), "tokens"});
     http_response out;
     out.body = R"({"prompt":)";
     openai::append_string(out.body, tokenizer.decode(request->tokens, text::special_output::keep));

@@ -17,8 +17,10 @@ namespace {
 stream_hub_metrics make_metrics(caf::telemetry::metric_registry& registry) {
   constexpr auto prefix = "troupe.stream-hub";
   stream_hub_metrics out;
-  out.duplicates = registry.counter_singleton(prefix, "duplicate-tokens", "Tokens dropped because the stream had them.", "1", true);
-  out.unknown = registry.counter_singleton(prefix, "unknown-streams", "Parts of batches for streams that are gone.", "1", true);
+  out.duplicates =
+    registry.counter_singleton(prefix, "duplicate-tokens", "Tokens dropped because the stream had them.", "1", true);
+  out.unknown =
+    registry.counter_singleton(prefix, "unknown-streams", "Parts of batches for streams that are gone.", "1", true);
   out.batches = registry.counter_singleton(prefix, "batches", "Token batches taken from workers.", "1", true);
   return out;
 }

@@ -15,10 +15,9 @@
 namespace troupe {
 
 /// The hub as the frontend knows it.
-using frontend_hub_actor = stream_hub_actor::extend<
-  auto (open_choice)->caf::result<void>,
-  auto (bind_session)->caf::result<void>,
-  auto (close_choices)->caf::result<void>>;
+using frontend_hub_actor =
+  stream_hub_actor::extend<auto(open_choice)->caf::result<void>, auto(bind_session)->caf::result<void>,
+                           auto(close_choices)->caf::result<void>>;
 
 struct stream_hub_config {
   /// The way to the I/O thread that owns the streams.

@@ -57,17 +57,19 @@ log_session::~log_session() {
     const auto dropped = last->pool->overrun_counter();
     last.reset(); // joins the queue's thread, after it has written everything (unless a caller holds on: then it does)
     if (dropped > 0)
-      log_warning("log", "lines were dropped because they came faster than they could be written", {{"lines", dropped}});
+      log_warning("log", "lines were dropped because they came faster than they could be written",
+                  {{"lines", dropped}});
   }
   least_level = log_level::info;
   line_format = log_format::text;
 }
 
-void log_at(log_level level, std::string_view component, std::string_view message, std::initializer_list<log_field> fields) {
+void log_at(log_level level, std::string_view component, std::string_view message,
+            std::initializer_list<log_field> fields) {
   if (level < least_level.load(std::memory_order_relaxed) || level == log_level::off)
     return;
-  const std::string line =
-    format_line({std::chrono::system_clock::now(), level, component, message, {fields.begin(), fields.size()}}, line_format);
+  const std::string line = format_line(
+    {std::chrono::system_clock::now(), level, component, message, {fields.begin(), fields.size()}}, line_format);
   if (const auto now = std::atomic_load(&current))
     now->logger->log(spdlog::level::info, line);
   else

@@ -26,16 +26,20 @@ public:
 /// text; what varies goes into fields. Never log prompts or answers.
 void log_at(log_level, std::string_view component, std::string_view message, std::initializer_list<log_field> = {});
 
-inline void log_debug(std::string_view component, std::string_view message, std::initializer_list<log_field> fields = {}) {
+inline void log_debug(std::string_view component, std::string_view message,
+                      std::initializer_list<log_field> fields = {}) {
   log_at(log_level::debug, component, message, fields);
 }
-inline void log_info(std::string_view component, std::string_view message, std::initializer_list<log_field> fields = {}) {
+inline void log_info(std::string_view component, std::string_view message,
+                     std::initializer_list<log_field> fields = {}) {
   log_at(log_level::info, component, message, fields);
 }
-inline void log_warning(std::string_view component, std::string_view message, std::initializer_list<log_field> fields = {}) {
+inline void log_warning(std::string_view component, std::string_view message,
+                        std::initializer_list<log_field> fields = {}) {
   log_at(log_level::warning, component, message, fields);
 }
-inline void log_error(std::string_view component, std::string_view message, std::initializer_list<log_field> fields = {}) {
+inline void log_error(std::string_view component, std::string_view message,
+                      std::initializer_list<log_field> fields = {}) {
   log_at(log_level::error, component, message, fields);
 }
 

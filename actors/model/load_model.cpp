@@ -19,8 +19,7 @@ unexpected<error> refused(const std::filesystem::path& file, const std::string& 
 
 } // namespace
 
-expected<loaded_model, error> load_model(const std::filesystem::path& path, const std::string& name,
-                                         load_weights what,
+expected<loaded_model, error> load_model(const std::filesystem::path& path, const std::string& name, load_weights what,
                                          const std::function<void(gpu::host::load_progress)>& progress) {
   auto file = gpu::gguf_file::open(path);
   if (!file)

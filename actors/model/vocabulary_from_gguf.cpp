@@ -110,9 +110,7 @@ expected<text::vocabulary, error> vocabulary_from_gguf(const gpu::gguf_file& fil
     v.merges = keys.strings("tokenizer.ggml.merges");
   }
   // A default stands only for a token that exists.
-  auto usual = [&](token_id id) {
-    return is_sentencepiece && id < v.tokens.size() ? std::optional{id} : std::nullopt;
-  };
+  auto usual = [&](token_id id) { return is_sentencepiece && id < v.tokens.size() ? std::optional{id} : std::nullopt; };
   v.bos = keys.id("tokenizer.ggml.bos_token_id", usual(1));
   v.eos = keys.id("tokenizer.ggml.eos_token_id", usual(2));
   v.unk = keys.id("tokenizer.ggml.unknown_token_id", usual(0));

@@ -72,8 +72,9 @@ node_health directory_state::health() const {
   for (auto& [id, m] : members_) {
     roles |= m.who.record.roles;
     if (m.load.work_waits() && now - m.progressed >= config_.stall_max)
-      result.problems.push_back(fmt::format("worker {} finished no step in {} s while work waits", id.value,
-                                            std::chrono::duration_cast<std::chrono::seconds>(now - m.progressed).count()));
+      result.problems.push_back(
+        fmt::format("worker {} finished no step in {} s while work waits", id.value,
+                    std::chrono::duration_cast<std::chrono::seconds>(now - m.progressed).count()));
   }
   if ((config_.roles_needed & role_decode & ~roles) != 0)
     result.problems.emplace_back("no decode worker is registered");

@@ -30,7 +30,8 @@ std::optional<gpu::host::simd_path> forced_path(simd_choice choice) {
   return std::nullopt;
 }
 
-expected<executor_plan, gpu::error> plan_host(const node_config& config, std::shared_ptr<const gpu::host::host_weights> weights) {
+expected<executor_plan, gpu::error> plan_host(const node_config& config,
+                                              std::shared_ptr<const gpu::host::host_weights> weights) {
   auto path = gpu::host::choose_simd_path(forced_path(config.compute.simd));
   if (!path)
     return unexpected{path.error()};
@@ -41,7 +42,8 @@ expected<executor_plan, gpu::error> plan_host(const node_config& config, std::sh
   if (blocks == 0)
     return gpu::fail(gpu::errc::resource, "kv.memory holds not one block of this model");
   gpu::host::host_executor_options options;
-  options.kv_blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, std::numeric_limits<std::uint32_t>::max()));
+  options.kv_blocks =
+    static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, std::numeric_limits<std::uint32_t>::max()));
   options.block_tokens = config.kv.block_tokens;
   options.simd = *path;
   executor_maker make = [options, pool = *pool, weights](const worker_section& section) {
@@ -74,7 +76,8 @@ executor_plan plan_mocks(const node_config& config) {
   for (token_id token = 50; token < 100; ++token)
     options.drawn_tokens.push_back(token);
   options.vocabulary = mock_vocabulary;
-  executor_maker make = [options](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
+  executor_maker make =
+    [options](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
     auto mine = options;
     mine.slots_max = section.running_max;
     mine.rows_max = section.running_max;
@@ -89,7 +92,8 @@ executor_plan plan_mocks(const node_config& config) {
 
 } // namespace
 
-expected<executor_plan, gpu::error> plan_executors(const node_config& config, std::shared_ptr<const gpu::host::host_weights> weights) {
+expected<executor_plan, gpu::error> plan_executors(const node_config& config,
+                                                   std::shared_ptr<const gpu::host::host_weights> weights) {
   if (config.executor.kind == executor_kind::mock)
     return plan_mocks(config);
   return plan_host(config, std::move(weights));

@@ -15,6 +15,15 @@ namespace troupe {
 /// | 5 | internal: an actor failed too often, or an invariant broke |
 /// | 6 | device: the device failed; a fresh process may succeed |
 /// | 130 | a question was interrupted with Ctrl-C, as shells expect it |
-enum class exit_code : int { ok = 0, usage = 1, config = 2, resource = 3, peer = 4, internal = 5, device = 6, interrupted = 130 };
+enum class exit_code : int {
+  ok = 0,
+  usage = 1,
+  config = 2,
+  resource = 3,
+  peer = 4,
+  internal = 5,
+  device = 6,
+  interrupted = 130
+};
 
 } // namespace troupe

@@ -40,7 +40,8 @@ rest_api_config api_of(const node_config& config, const served_model& model) {
 
 } // namespace
 
-rest_gateway_config make_gateway_config(caf::actor_system& system, const node_config& config, const served_model& model) {
+rest_gateway_config make_gateway_config(caf::actor_system& system, const node_config& config,
+                                        const served_model& model) {
   request_session_config session;
   session.attempts_max = config.limits.retries_max + 1;
   rest_gateway_config gateway;

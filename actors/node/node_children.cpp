@@ -20,7 +20,8 @@ namespace troupe {
 namespace {
 
 std::string worker_name(std::uint32_t role, std::uint32_t index) {
-  return std::string{role == role_prefill ? "troupe.prefill-worker/" : "troupe.decode-worker/"} + std::to_string(index + 1);
+  return std::string{role == role_prefill ? "troupe.prefill-worker/" : "troupe.decode-worker/"}
+         + std::to_string(index + 1);
 }
 
 scheduler_config bounds_of(const worker_section& section) {
@@ -38,7 +39,8 @@ child_spec endpoint_child(caf::actor_system& system, const node_parts& parts, st
   spec.start = [&system, make = parts.make_backend, poll = parts.poll]() -> caf::strong_actor_ptr {
     auto backend = make();
     if (!backend) {
-      log_error("transport", "no back end: prompts are prefilled where they decode", {{"why", backend.error().context}});
+      log_error("transport", "no back end: prompts are prefilled where they decode",
+                {{"why", backend.error().context}});
       return nullptr;
     }
     transport_endpoint_config config{std::shared_ptr{std::move(*backend)}, poll};
@@ -55,8 +57,7 @@ child_spec endpoint_child(caf::actor_system& system, const node_parts& parts, st
 
 template <class Spawn>
 child_spec worker_child(caf::actor_system& system, const node_parts& parts, const supervisor_section& supervisor,
-                        const worker_section& section, std::uint32_t role,
-                        std::uint32_t index, worker_id id,
+                        const worker_section& section, std::uint32_t role, std::uint32_t index, worker_id id,
                         std::shared_ptr<std::atomic<std::uint64_t>> epochs, Spawn spawn) {
   child_spec spec;
   spec.name = worker_name(role, index);
@@ -94,22 +95,27 @@ std::vector<child_spec> make_node_children(caf::actor_system& system, const node
   directory_config directory;
   directory.stall_max = std::chrono::duration_cast<std::chrono::milliseconds>(config.supervisor.step_timeout);
   directory.roles_needed = (config.prefill_worker ? role_prefill : 0u) | (config.decode_worker ? role_decode : 0u);
-  result.push_back({std::string{local_services::directory},
-                    [&system, directory] { return caf::actor_cast<caf::strong_actor_ptr>(spawn_directory(system, directory)); },
-                    {}, child_spec::drain_rank::never});
+  result.push_back(
+    {std::string{local_services::directory},
+     [&system, directory] { return caf::actor_cast<caf::strong_actor_ptr>(spawn_directory(system, directory)); },
+     {},
+     child_spec::drain_rank::never});
 
   router_config router;
   router.policy = std::make_shared<planner::least_loaded>(config.router.disaggregate_over);
   result.push_back({std::string{local_services::router},
                     [&system, router] { return caf::actor_cast<caf::strong_actor_ptr>(spawn_router(system, router)); },
-                    {}, child_spec::drain_rank::never});
+                    {},
+                    child_spec::drain_rank::never});
 
   auto epochs = std::make_shared<std::atomic<std::uint64_t>>(0);
   std::uint64_t id = 0;
   for (std::uint32_t i = 0; config.prefill_worker && i < config.prefill_worker->count; ++i)
-    result.push_back(worker_child(system, parts, config.supervisor, *config.prefill_worker, role_prefill, i, worker_id{++id}, epochs, spawn_prefill_worker));
+    result.push_back(worker_child(system, parts, config.supervisor, *config.prefill_worker, role_prefill, i,
+                                  worker_id{++id}, epochs, spawn_prefill_worker));
   for (std::uint32_t i = 0; config.decode_worker && i < config.decode_worker->count; ++i)
-    result.push_back(worker_child(system, parts, config.supervisor, *config.decode_worker, role_decode, i, worker_id{++id}, epochs, spawn_decode_worker));
+    result.push_back(worker_child(system, parts, config.supervisor, *config.decode_worker, role_decode, i,
+                                  worker_id{++id}, epochs, spawn_decode_worker));
   return result;
 }
 

@@ -17,9 +17,10 @@ namespace troupe {
 namespace {
 
 /// Every child that can be drained answers this much of its interface.
-using drainable_actor = caf::typed_actor<auto (drain_request)->caf::result<void>>;
+using drainable_actor = caf::typed_actor<auto(drain_request)->caf::result<void>>;
 
-void drop_older_than(std::deque<std::chrono::steady_clock::time_point>& times, std::chrono::steady_clock::time_point limit) {
+void drop_older_than(std::deque<std::chrono::steady_clock::time_point>& times,
+                     std::chrono::steady_clock::time_point limit) {
   while (!times.empty() && times.front() < limit)
     times.pop_front();
 }
@@ -81,7 +82,8 @@ void node_supervisor_state::child_down(const caf::down_msg& down) {
   drop_older_than(c.failures, now - config_.restart_window);
   auto reason = caf::to_string(down.reason);
   if (failures_.size() > config_.restarts_max) {
-    auto why = c.spec.name + " failed, the " + std::to_string(failures_.size()) + "th failure within the restart window: " + reason;
+    auto why = c.spec.name + " failed, the " + std::to_string(failures_.size())
+               + "th failure within the restart window: " + reason;
     log_error("supervisor", "giving up", {{"why", why}});
     if (config_.give_up)
       config_.give_up({from_caf_error(down.reason).code, why});
@@ -131,7 +133,9 @@ void node_supervisor_state::drain_rank(child_spec::drain_rank rank, caf::typed_r
       continue;
     ++*open;
     // Each child ends in time by itself; the second on top is for one that does not.
-    self_->request(caf::actor_cast<drainable_actor>(c.handle), time_left + std::chrono::seconds{1}, drain_request{time_left})
+    self_
+      ->request(caf::actor_cast<drainable_actor>(c.handle), time_left + std::chrono::seconds{1},
+                drain_request{time_left})
       .then(one_done, [one_done](const caf::error&) mutable { one_done(); });
   }
   one_done();

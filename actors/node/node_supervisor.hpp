@@ -42,7 +42,7 @@ struct node_supervisor_config {
 
 using node_supervisor_actor = caf::typed_actor<
   // Drains gateways, then workers, within the time; responds when all are done or the time is up.
-  auto (drain_request)->caf::result<void>>;
+  auto(drain_request)->caf::result<void>>;
 
 // node_supervisor: the owner of a node's actors.
 //

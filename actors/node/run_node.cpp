@@ -101,9 +101,7 @@ node_supervisor_config supervisor_of(const supervisor_section& section, std::vec
   result.restart_window = duration_cast<milliseconds>(section.restart_window);
   result.backoff_first = duration_cast<milliseconds>(section.backoff_first);
   result.backoff_max = duration_cast<milliseconds>(section.backoff_max);
-  result.give_up = [&notice](const error& why) {
-    notice.give_up(exit_code_of(why.code));
-  };
+  result.give_up = [&notice](const error& why) { notice.give_up(exit_code_of(why.code)); };
   return result;
 }
 
@@ -162,7 +160,8 @@ void allow_descriptors(std::uint64_t connections) {
 void drain(caf::actor_system& system, const node_supervisor_actor& supervisor, std::chrono::nanoseconds limit) {
   caf::scoped_actor self{system};
   log_info("node", "draining");
-  self->request(supervisor, limit + std::chrono::seconds{5}, drain_request{limit}).receive([] {}, [](const caf::error&) {});
+  self->request(supervisor, limit + std::chrono::seconds{5}, drain_request{limit})
+    .receive([] {}, [](const caf::error&) {});
 }
 
 } // namespace

@@ -28,8 +28,8 @@ caf::result<routed> router_state::place(const demand& what) {
   auto candidates = candidates_for(what.model);
   if (candidates.empty()) {
     bool known = std::ranges::any_of(fleet_.members, [&](auto& m) { return m.record.model == what.model; });
-    return to_caf_error({known || fleet_.members.empty() ? errc::unavailable : errc::model_not_found,
-                         "model " + what.model});
+    return to_caf_error(
+      {known || fleet_.members.empty() ? errc::unavailable : errc::model_not_found, "model " + what.model});
   }
   auto verdict = config_.policy->place(what, candidates);
   if (auto refusal = std::get_if<planner::refusal>(&verdict))
@@ -76,8 +76,8 @@ std::vector<planner::candidate> router_state::candidates_for(const std::string& 
   for (auto& [record, handle] : fleet_.members) {
     if (record.model != model)
       continue;
-    planner::candidate c{record.id, record.roles, record.blocks, record.block_tokens,
-                         record.numerics, record.fingerprint};
+    planner::candidate c{record.id,           record.roles,    record.blocks,
+                         record.block_tokens, record.numerics, record.fingerprint};
     if (auto i = usage_.find(record.id); i != usage_.end()) {
       c.active_requests = i->second.requests;
       c.active_tokens = i->second.tokens;

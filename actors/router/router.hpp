@@ -13,7 +13,6 @@
 #include "messages/interfaces.hpp"
 #include "planner/policy/policy.hpp"
 
-
 namespace troupe {
 
 // router: places requests of all models of this node's frontends.

@@ -62,7 +62,8 @@ transport_endpoint_state::transport_endpoint_state(local_transport_endpoint_acto
   : self_(self), config_(std::move(config)) {
   auto& registry = self->system().metrics();
   bytes_ = registry.counter_singleton("troupe.transport", "moved", "Bytes written into regions.", "bytes", true);
-  failed_writes_ = registry.counter_singleton("troupe.transport", "failed-writes", "Block writes that failed.", "1", true);
+  failed_writes_ =
+    registry.counter_singleton("troupe.transport", "failed-writes", "Block writes that failed.", "1", true);
 }
 
 transport_endpoint_state::~transport_endpoint_state() {
@@ -134,7 +135,8 @@ caf::result<blocks_pushed> transport_endpoint_state::push(push_blocks& what) {
   if (what.blocks.empty())
     return blocks_pushed{};
   if (waiting_.size() + what.blocks.size() > config_.waiting_max)
-    return to_caf_error({errc::transfer_failed, fmt::format("more than {} blocks wait for transfer", config_.waiting_max)});
+    return to_caf_error(
+      {errc::transfer_failed, fmt::format("more than {} blocks wait for transfer", config_.waiting_max)});
   auto target = config_.backend->import(config_.backend->self(), what.target);
   if (!target)
     return transfer_error(target.error());
@@ -153,7 +155,8 @@ void transport_endpoint_state::post_waiting() {
     transport::run source{w.block.source_offset, w.block_bytes, w.block_bytes, 1};
     transport::run target{w.block.target_offset, w.block_bytes, w.block_bytes, 1};
     auto note = encode_block_note(w.block.note);
-    auto ticket = config_.backend->write(w.source, std::span{&source, 1}, w.target, std::span{&target, 1}, note, w.deadline);
+    auto ticket =
+      config_.backend->write(w.source, std::span{&source, 1}, w.target, std::span{&target, 1}, note, w.deadline);
     if (!ticket && ticket.error().code == transport::errc::no_credit && !writes_.empty())
       return; // a completion will bring us back here
     if (ticket)

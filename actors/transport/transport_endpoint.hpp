@@ -26,8 +26,7 @@ struct transport_events {
 };
 
 /// The endpoint with the entrance for its poll thread.
-using local_transport_endpoint_actor
-  = transport_endpoint_actor::extend<auto (transport_events)->caf::result<void>>;
+using local_transport_endpoint_actor = transport_endpoint_actor::extend<auto(transport_events)->caf::result<void>>;
 
 // transport_endpoint: the registered memory, transfers and completions of one node.
 //
@@ -114,7 +113,7 @@ transport_events poll_once(transport::backend&);
 } // namespace troupe
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_transport, first_custom_type_id + 1100)
-  CAF_ADD_TYPE_ID(troupe_transport, (troupe::transport_events))
+CAF_ADD_TYPE_ID(troupe_transport, (troupe::transport_events))
 CAF_END_TYPE_ID_BLOCK(troupe_transport)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::transport_events)

@@ -21,15 +21,13 @@ bool block_pool::holds(block_id b, std::span<const token_id> tokens, content_id 
   return blocks_[b].parent == parent && std::ranges::equal(stored(b), tokens);
 }
 
-std::vector<block_id> block_pool::find(std::span<const token_id> tokens,
-                                       std::span<const std::uint64_t> hashes) const {
+std::vector<block_id> block_pool::find(std::span<const token_id> tokens, std::span<const std::uint64_t> hashes) const {
   assert(hashes.size() * block_tokens_ <= tokens.size());
   std::vector<block_id> found;
   auto parent = root_content;
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     const auto entry = index_.find(hashes[i]);
-    if (entry == index_.end()
-        || !holds(entry->second, tokens.subspan(i * block_tokens_, block_tokens_), parent))
+    if (entry == index_.end() || !holds(entry->second, tokens.subspan(i * block_tokens_, block_tokens_), parent))
       break;
     found.push_back(entry->second);
     parent = blocks_[entry->second].content;
@@ -71,8 +69,7 @@ void block_pool::drop(block_id b) {
     to_reset(b);
 }
 
-content_id block_pool::complete(block_id b, std::span<const token_id> tokens, std::uint64_t hash,
-                                content_id parent) {
+content_id block_pool::complete(block_id b, std::span<const token_id> tokens, std::uint64_t hash, content_id parent) {
   auto& x = blocks_[b];
   assert(x.state == block_state::partial && x.references == 1 && tokens.size() == block_tokens_);
   x.state = block_state::complete;
@@ -162,8 +159,7 @@ std::optional<std::string> block_pool::check() const {
   for (auto b = blocks_.back().newer; b != blocks(); b = blocks_[b].newer)
     if (++idle > idle_ || blocks_[b].references > 0 || blocks_[b].state != block_state::registered)
       return "the LRU ring names block " + std::to_string(b) + ", which is not idle";
-  if (idle != idle_ || reset != reset_.size() || quarantined != quarantined_
-      || registered != index_.size())
+  if (idle != idle_ || reset != reset_.size() || quarantined != quarantined_ || registered != index_.size())
     return "a count of idle, reset, quarantined or registered blocks is wrong";
   if (free_blocks() + held + quarantined_ != blocks())
     return "free, held and quarantined blocks are not all blocks";

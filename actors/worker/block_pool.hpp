@@ -14,8 +14,7 @@ namespace troupe {
 
 /// Hash of a chain of blocks: of the chain before its last block (nothing for the first) and that
 /// block's tokens.
-using sequence_hasher = std::uint64_t (*)(std::optional<std::uint64_t> parent,
-                                          std::span<const token_id> tokens);
+using sequence_hasher = std::uint64_t (*)(std::optional<std::uint64_t> parent, std::span<const token_id> tokens);
 
 /// What a block holds.
 ///
@@ -72,8 +71,7 @@ public:
   /// The longest run of registered blocks that hold the first hashes.size() blocks of `tokens`, in
   /// order. Hashes collide: every block's tokens and predecessors are compared too. Holds nothing.
   /// REQUIRES: hashes.size() * block_tokens <= tokens.size()
-  std::vector<block_id> find(std::span<const token_id> tokens,
-                             std::span<const std::uint64_t> hashes) const;
+  std::vector<block_id> find(std::span<const token_id> tokens, std::span<const std::uint64_t> hashes) const;
 
   /// A block for one new holder: a reset one, else the least recently held registered one, which is
   /// forgotten. Nothing if free_blocks() is 0.
@@ -85,8 +83,7 @@ public:
 
   /// A partial block is full and computed: registers it unless its hash is taken. Returns the name
   /// of its content, to be the parent of the next block, even if an equal block has the entry.
-  content_id complete(block_id, std::span<const token_id> tokens, std::uint64_t hash,
-                      content_id parent);
+  content_id complete(block_id, std::span<const token_id> tokens, std::uint64_t hash, content_id parent);
 
   /// Takes a partial block from its only holder and keeps it from everybody else.
   void quarantine(block_id);

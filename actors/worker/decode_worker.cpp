@@ -46,12 +46,24 @@ caf::result<void> decode_worker_state::generate(generate_request& what, stream_h
   }
   if (core_.draining())
     return to_caf_error({errc::draining, "this worker is draining"});
-  client c{hub, session, what.where.prefill, request.sampling, request.prompt,
-           static_cast<std::uint32_t>(request.prompt.size()), request.priority, core_.now() + request.time_left};
+  client c{hub,
+           session,
+           what.where.prefill,
+           request.sampling,
+           request.prompt,
+           static_cast<std::uint32_t>(request.prompt.size()),
+           request.priority,
+           core_.now() + request.time_left};
   c.tokens.insert(c.tokens.end(), what.emitted.begin(), what.emitted.end());
-  sequence_request sequence{request.id, c.tokens, c.prompt_tokens, request.output_tokens_max,
-                            request.sampling, std::move(request.stop_tokens), request.priority,
-                            c.deadline, core_.now() + request.queue_time_left,
+  sequence_request sequence{request.id,
+                            c.tokens,
+                            c.prompt_tokens,
+                            request.output_tokens_max,
+                            request.sampling,
+                            std::move(request.stop_tokens),
+                            request.priority,
+                            c.deadline,
+                            core_.now() + request.queue_time_left,
                             c.prefill ? sequence_mode::landing : sequence_mode::aggregated};
   if (auto added = core_.sequences().add(std::move(sequence), core_.now()); !added)
     return to_caf_error(added.error());
@@ -165,7 +177,8 @@ void decode_worker_state::flush(const stream_hub_actor& hub) {
           if (c.hub == hub)
             orphans.push_back(id);
         for (auto id : orphans) {
-          self_->send(clients_.at(id).session, generation_failed{id, errc::unavailable, "the stream hub does not answer"});
+          self_->send(clients_.at(id).session,
+                      generation_failed{id, errc::unavailable, "the stream hub does not answer"});
           cancel(id);
         }
       });

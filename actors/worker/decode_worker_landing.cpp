@@ -55,7 +55,12 @@ void decode_worker_state::send_offer(request_id id, landing& l) {
   auto& c = clients_.at(id);
   auto& config = core_.config();
   auto time_left = c.deadline - core_.now();
-  prefill_request ask{id, c.tokens, c.prompt_tokens, c.sampling, c.priority, time_left,
+  prefill_request ask{id,
+                      c.tokens,
+                      c.prompt_tokens,
+                      c.sampling,
+                      c.priority,
+                      time_left,
                       {region_description_, l.blocks, l.first_missing_block, core_.group().block_bytes,
                        core_.info().fingerprint, core_.info().numerics, config.id, config.worker_epoch}};
   // The scheduler fails the sequence at its deadline; this time-out is for a peer that never answers.
@@ -77,8 +82,7 @@ void decode_worker_state::note_arrivals(const kv_blocks_arrived& what) {
   for (auto& block : what.blocks) {
     auto i = landings_.find(block.request);
     if (i == landings_.end() || block.owner_epoch != core_.config().worker_epoch
-        || block.block_index < i->second.first_missing_block
-        || block.block_index >= i->second.blocks.size()) {
+        || block.block_index < i->second.first_missing_block || block.block_index >= i->second.blocks.size()) {
       core_.metrics().stale_messages->inc();
       continue;
     }

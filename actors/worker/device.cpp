@@ -33,7 +33,8 @@ caf::result<gpu::step_result> device_state::run(planned_step& planned) {
   for (auto slot : planned.closes)
     executor_->close(slot);
   for (auto& open : planned.opens)
-    if (auto code = executor_->open(open.slot, open.sampling, open.history, open.prompt_tokens); code != gpu::errc::none)
+    if (auto code = executor_->open(open.slot, open.sampling, open.history, open.prompt_tokens);
+        code != gpu::errc::none)
       return gpu::step_result{planned.step.id, code, "opening slot " + std::to_string(open.slot.value), {}, {}};
   auto id = planned.step.id;
   // The promise is queued first: an executor may report from another thread before submit returns.

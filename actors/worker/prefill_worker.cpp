@@ -48,8 +48,9 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
       || landing.first_missing_block >= blocks)
     return to_caf_error({errc::invalid_argument, "the landing is for another model, layout or prompt"});
   auto deadline = core_.now() + what.time_left;
-  sequence_request sequence{what.request, std::move(what.tokens), what.prompt_tokens, 1, what.sampling, {},
-                            what.priority, deadline, steady_time::max(), sequence_mode::prefill_only};
+  sequence_request sequence{
+    what.request, std::move(what.tokens), what.prompt_tokens,         1, what.sampling, {}, what.priority,
+    deadline,     steady_time::max(),     sequence_mode::prefill_only};
   // Output tokens of an earlier worker are computed like a prompt; one more is drawn.
   sequence.output_tokens_max = static_cast<std::uint32_t>(sequence.tokens.size()) - sequence.prompt_tokens + 1;
   if (auto added = core_.sequences().add(std::move(sequence), core_.now()); !added)
@@ -90,8 +91,7 @@ void prefill_worker_state::push(const scheduler_events::computed& computed) {
       continue; // the decode worker has it
     auto source = computed.blocks[k] * bytes;
     job.checksums.push_back(kv_checksum(std::span<const std::byte>{core_.memory().data + source, bytes}));
-    order.blocks.push_back({source, job.landing.blocks[index] * bytes,
-                            {computed.id, job.landing.owner_epoch, index}});
+    order.blocks.push_back({source, job.landing.blocks[index] * bytes, {computed.id, job.landing.owner_epoch, index}});
   }
   if (order.blocks.empty()) {
     answer_if_done(computed.id);
@@ -103,8 +103,8 @@ void prefill_worker_state::push(const scheduler_events::computed& computed) {
   }
   order.source = core_.region();
   ++job.pushes_under_way;
-  auto patience = std::max<std::chrono::nanoseconds>(order.time_left, std::chrono::milliseconds{1})
-                  + core_.config().peer_time_max;
+  auto patience =
+    std::max<std::chrono::nanoseconds>(order.time_left, std::chrono::milliseconds{1}) + core_.config().peer_time_max;
   self_->request(core_.endpoint(), patience, std::move(order))
     .then([this, id = computed.id](const blocks_pushed&) { pushed(id); },
           [this, id = computed.id](const caf::error& e) {
@@ -147,7 +147,8 @@ void prefill_worker_state::give_up(request_id request, const caf::error& why) {
 
 prefill_worker_actor spawn_prefill_worker(caf::actor_system& system, worker_config config,
                                           transport_endpoint_actor endpoint) {
-  return system.spawn<prefill_worker_actor::stateful_impl<prefill_worker_state>>(std::move(config), std::move(endpoint));
+  return system.spawn<prefill_worker_actor::stateful_impl<prefill_worker_state>>(std::move(config),
+                                                                                 std::move(endpoint));
 }
 
 } // namespace troupe

@@ -11,8 +11,8 @@ namespace troupe {
 namespace {
 
 scheduler_config at_least_one_of_each(scheduler_config x) {
-  for (auto* bound : {&x.block_tokens, &x.slots, &x.step_tokens_max, &x.chunk_tokens_max, &x.rows_max,
-                      &x.running_max, &x.steps_in_flight_max})
+  for (auto* bound : {&x.block_tokens, &x.slots, &x.step_tokens_max, &x.chunk_tokens_max, &x.rows_max, &x.running_max,
+                      &x.steps_in_flight_max})
     *bound = std::max(*bound, 1u);
   // So that whatever runs has a slot.
   x.running_max = std::min(x.running_max, x.slots);
@@ -96,8 +96,7 @@ void scheduler::release_landing(request_id id) { content_->release_landing(id); 
 
 void scheduler::release(request_id id) {
   const auto found = content_->sequences.find(id);
-  if (found != content_->sequences.end()
-      && found->second->request.mode == sequence_mode::prefill_only)
+  if (found != content_->sequences.end() && found->second->request.mode == sequence_mode::prefill_only)
     content_->end(*found->second);
 }
 
@@ -109,9 +108,7 @@ void scheduler::fail_all(errc code, const std::string& context, scheduler_events
 
 bool scheduler::idle() const { return content_->sequences.empty() && content_->flights.empty(); }
 
-std::uint32_t scheduler::steps_in_flight() const {
-  return static_cast<std::uint32_t>(content_->flights.size());
-}
+std::uint32_t scheduler::steps_in_flight() const { return static_cast<std::uint32_t>(content_->flights.size()); }
 
 scheduler_load scheduler::load() const { return content_->load(); }
 

@@ -22,26 +22,23 @@ expected<void, error> scheduler::content::add(sequence_request x, steady_time no
   const auto length = x.tokens.size();
   const auto name = "request " + std::to_string(x.id.value) + ": ";
   if (length == 0 || x.prompt_tokens == 0 || x.prompt_tokens > length)
-    return troupe::fail(errc::invalid_argument,
-                        name + std::to_string(x.prompt_tokens) + " prompt tokens of "
-                          + std::to_string(length) + " tokens");
+    return troupe::fail(errc::invalid_argument, name + std::to_string(x.prompt_tokens) + " prompt tokens of "
+                                                  + std::to_string(length) + " tokens");
   if (sequences.contains(x.id))
     return troupe::fail(errc::invalid_argument, name + "known already");
   // Its blocks would leave quarantine with those of its namesake.
   if (x.mode == sequence_mode::landing && quarantine.contains(x.id))
     return troupe::fail(errc::unavailable, name + "an earlier landing of it is not fenced yet");
   if (length >= config.context_tokens)
-    return troupe::fail(errc::context_too_long,
-                        name + std::to_string(length) + " tokens leave no room in a context of "
-                          + std::to_string(config.context_tokens));
+    return troupe::fail(errc::context_too_long, name + std::to_string(length) + " tokens leave no room in a context of "
+                                                  + std::to_string(config.context_tokens));
   const auto length_max = length_max_of(x, config.context_tokens);
   if (length_max <= length)
     return troupe::fail(errc::invalid_argument, name + "its limit leaves no token to generate");
   // The last token that is drawn needs no KV.
   if (const auto blocks = blocks_of(length_max - 1); blocks > pool.blocks())
     return troupe::fail(errc::context_too_long,
-                        name + "needs " + std::to_string(blocks) + " KV blocks of "
-                          + std::to_string(pool.blocks()));
+                        name + "needs " + std::to_string(blocks) + " KV blocks of " + std::to_string(pool.blocks()));
   if (x.deadline <= now || x.queue_deadline <= now)
     return troupe::fail(errc::deadline_exceeded, name + "late on arrival");
   if (queued_count >= config.queued_max)
@@ -135,8 +132,8 @@ bool scheduler::content::try_start(sequence& s) {
 /// Free blocks that a start must leave: one for each sequence that may soon need its next. Without it
 /// a preempted sequence would start again at once, only to be preempted again.
 std::uint32_t scheduler::content::headroom() const {
-  return static_cast<std::uint32_t>(std::ranges::count_if(
-    running, [](const sequence* s) { return s->request.mode != sequence_mode::prefill_only; }));
+  return static_cast<std::uint32_t>(
+    std::ranges::count_if(running, [](const sequence* s) { return s->request.mode != sequence_mode::prefill_only; }));
 }
 
 /// Back to where it came from, with all its tokens and none of its blocks.

@@ -66,8 +66,7 @@ std::optional<std::string> scheduler::content::check_sequence(const sequence& s)
     case sequence_state::waiting:
       return holds_nothing ? std::nullopt : std::optional<std::string>{"it waits, but holds something"};
     case sequence_state::running:
-    case sequence_state::draining:
-      return s.slot ? std::nullopt : std::optional<std::string>{"it runs without a slot"};
+    case sequence_state::draining: return s.slot ? std::nullopt : std::optional<std::string>{"it runs without a slot"};
     case sequence_state::landing:
     case sequence_state::holding:
       return s.slot ? std::optional<std::string>{"it has a slot that it does not use"} : std::nullopt;
@@ -93,8 +92,7 @@ std::optional<std::string> scheduler::content::check_flights() const {
         return "blocks of a step in flight were taken from their sequence";
       for (auto i = row.begin / config.block_tokens; i < blocks_of(row.end); ++i)
         if (pool.state(table[i]) != block_state::partial)
-          return "a step in flight writes into block " + std::to_string(table[i])
-                 + ", which is not its own";
+          return "a step in flight writes into block " + std::to_string(table[i]) + ", which is not its own";
     }
   for (const auto& [s, count] : out)
     if (count != std::pair{s->steps_out, s->samples_out})

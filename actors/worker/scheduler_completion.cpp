@@ -59,8 +59,7 @@ void scheduler::content::complete(const gpu::step_result& result, scheduler_even
     events.tokens[i].sampled_at = result.done_at;
 }
 
-void scheduler::content::settle(const flight_row& row, const gpu::row_result& result,
-                                scheduler_events& events) {
+void scheduler::content::settle(const flight_row& row, const gpu::row_result& result, scheduler_events& events) {
   auto& s = *row.owner;
   s.done = row.end;
   if (const auto prompt = s.request.prompt_tokens; row.is_chunk && row.begin < prompt)
@@ -80,8 +79,8 @@ void scheduler::content::register_full_blocks(sequence& s) {
   const auto full = s.done / config.block_tokens;
   extend_hashes(s, full);
   for (; s.full_blocks < full; ++s.full_blocks) {
-    const auto tokens = std::span<const token_id>{s.tokens}.subspan(
-      std::size_t{s.full_blocks} * config.block_tokens, config.block_tokens);
+    const auto tokens = std::span<const token_id>{s.tokens}.subspan(std::size_t{s.full_blocks} * config.block_tokens,
+                                                                    config.block_tokens);
     s.content = pool.complete(s.table[s.full_blocks], tokens, s.hashes[s.full_blocks], s.content);
   }
 }
@@ -103,12 +102,11 @@ bool scheduler::content::accept(sequence& s, const sampled_token& drawn, schedul
 void scheduler::content::report_prefill(sequence& s, const std::optional<sampled_token>& first,
                                         scheduler_events& events) {
   // The last block counts as finished with the last token, full or not.
-  const auto finished
-    = first ? static_cast<std::uint32_t>(s.table.size()) : s.done / config.block_tokens;
+  const auto finished = first ? static_cast<std::uint32_t>(s.table.size()) : s.done / config.block_tokens;
   if (finished > s.reported_blocks || first) {
     const auto begin = s.table.begin();
-    events.prefills.push_back({s.request.id, s.reported_blocks,
-                               {begin + s.reported_blocks, begin + finished}, first, s.cached_tokens});
+    events.prefills.push_back(
+      {s.request.id, s.reported_blocks, {begin + s.reported_blocks, begin + finished}, first, s.cached_tokens});
     s.reported_blocks = finished;
   }
   if (first) {

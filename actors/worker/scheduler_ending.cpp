@@ -8,8 +8,7 @@ namespace troupe {
 
 void scheduler::content::finish(sequence& s, finish_reason reason, scheduler_events& events) {
   const auto output_tokens = s.length() - s.request.prompt_tokens;
-  events.finishes.push_back(
-    {s.request.id, reason, {s.request.prompt_tokens, s.cached_tokens, output_tokens}});
+  events.finishes.push_back({s.request.id, reason, {s.request.prompt_tokens, s.cached_tokens, output_tokens}});
   end(s);
 }
 

@@ -13,8 +13,8 @@ sequence* scheduler::content::find_landing(request_id id) const {
   return found->second.get();
 }
 
-void scheduler::content::landed(request_id id, const sampled_token& first,
-                                std::uint32_t cached_tokens, scheduler_events& events) {
+void scheduler::content::landed(request_id id, const sampled_token& first, std::uint32_t cached_tokens,
+                                scheduler_events& events) {
   auto* s = find_landing(id);
   if (s == nullptr)
     return;
@@ -30,8 +30,7 @@ void scheduler::content::landed(request_id id, const sampled_token& first,
 }
 
 /// It waits again, as if it had been preempted; what is valid is found in the cache when it starts.
-void scheduler::content::landing_broken(request_id id, std::uint32_t valid_tokens,
-                                        landing_writer writer) {
+void scheduler::content::landing_broken(request_id id, std::uint32_t valid_tokens, landing_writer writer) {
   auto* s = find_landing(id);
   if (s == nullptr)
     return;

@@ -85,9 +85,8 @@ bool scheduler::content::has_block_for(sequence& s, std::uint32_t position) {
     if (!ended.empty() || std::ranges::any_of(running, is_draining))
       return false;
     // Blocks of a prefill_only sequence are being pushed, and it ends soon.
-    const auto victim = std::find_if(running.rbegin(), running.rend(), [](const sequence* x) {
-      return x->request.mode != sequence_mode::prefill_only;
-    });
+    const auto victim = std::find_if(running.rbegin(), running.rend(),
+                                     [](const sequence* x) { return x->request.mode != sequence_mode::prefill_only; });
     const bool is_itself = *victim == &s;
     preempt(**victim);
     if (is_itself)

@@ -151,7 +151,8 @@ private:
         [this](const caf::error& e) {
           // Silence is the device's fault; an actor that ended without a word is a defect of ours.
           auto hung = e == caf::sec::request_timeout;
-          stop({hung ? errc::device_failed : errc::internal, hung ? "the device did not answer in time" : "the device actor ended"});
+          stop({hung ? errc::device_failed : errc::internal,
+                hung ? "the device did not answer in time" : "the device actor ended"});
         });
   }
 
@@ -202,10 +203,9 @@ private:
   }
 
   void introduce(const directory_actor& directory) {
-    worker_record record{config_.id,         config_.worker_epoch, config_.model,
-                         info_.fingerprint,  info_.numerics,       roles_,
-                         group().block_tokens, group().block_bytes, group().blocks,
-                         info_.context_tokens, info_.description};
+    worker_record record{
+      config_.id,           config_.worker_epoch, config_.model,  info_.fingerprint,    info_.numerics,   roles_,
+      group().block_tokens, group().block_bytes,  group().blocks, info_.context_tokens, info_.description};
     self_->send(directory, fleet_member{std::move(record), caf::actor_cast<caf::strong_actor_ptr>(self_)});
     if constexpr (std::is_same_v<Handle, decode_worker_actor>)
       self_->send(directory, caf::actor_cast<fleet_sink_actor>(self_));

@@ -14,7 +14,8 @@ worker_metrics::worker_metrics(caf::actor_system& system, worker_id id, const st
       ->get_or_add({{"worker", worker}, {"role", role}});
   };
   auto counter = [&](std::string_view name, std::string_view help) {
-    return registry.counter_family("troupe.worker", std::string{name}, {"worker", "role"}, std::string{help}, "1", true)
+    return registry
+      .counter_family("troupe.worker", std::string{name}, {"worker", "role"}, std::string{help}, "1", true)
       ->get_or_add({{"worker", worker}, {"role", role}});
   };
   blocks_ = gauge("kv-blocks", "KV blocks of the pool.");

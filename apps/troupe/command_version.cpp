@@ -8,7 +8,8 @@ namespace troupe {
 
 exit_code command_version(version_format format) {
   if (format == version_format::json)
-    std::printf("{\"version\":\"%s\",\"wire\":%d,\"compiler\":\"%s\"}\n", TROUPE_VERSION, static_cast<int>(wire_version), __VERSION__);
+    std::printf("{\"version\":\"%s\",\"wire\":%d,\"compiler\":\"%s\"}\n", TROUPE_VERSION,
+                static_cast<int>(wire_version), __VERSION__);
   else
     std::printf("troupe %s\n", TROUPE_VERSION);
   return exit_code::ok;

@@ -23,10 +23,12 @@ std::string shell_word(std::string_view text) {
 }
 
 std::string curl_line(const running_node& node) {
-  const nlohmann::json body{{"model", node.model_name}, {"messages", {{{"role", "user"}, {"content", "What is the capital of France?"}}}},
-                            {"temperature", 0}, {"max_tokens", 64}};
-  return "curl " + node.url + "/v1/chat/completions -H 'Content-Type: application/json' -d " +
-         shell_word(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  const nlohmann::json body{{"model", node.model_name},
+                            {"messages", {{{"role", "user"}, {"content", "What is the capital of France?"}}}},
+                            {"temperature", 0},
+                            {"max_tokens", 64}};
+  return "curl " + node.url + "/v1/chat/completions -H 'Content-Type: application/json' -d "
+         + shell_word(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 exit_code wait_for_the_end(const running_node& node) {
@@ -59,7 +61,8 @@ std::optional<node_config> read_config_or_complain(const std::filesystem::path& 
 
 exit_code run_in_foreground(const node_config& config) {
   const log_session logging{config.log};
-  return static_cast<exit_code>(run_node(config, [](const running_node& node) { return static_cast<int>(wait_for_the_end(node)); }));
+  return static_cast<exit_code>(
+    run_node(config, [](const running_node& node) { return static_cast<int>(wait_for_the_end(node)); }));
 }
 
 } // namespace troupe

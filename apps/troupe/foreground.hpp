@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "actors/config/node_config.hpp"
-#include "actors/node/run_node.hpp"
 #include "actors/node/exit_code.hpp"
+#include "actors/node/run_node.hpp"
 
 namespace troupe {
 

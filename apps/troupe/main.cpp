@@ -46,11 +46,14 @@ run_options sort_run_arguments(const std::string& config_file, std::vector<std::
 }
 
 void add_run(CLI::App& app, action& chosen) {
-  auto* command = app.add_subcommand("run", "Run a node and talk to it: troupe run MODEL.gguf [QUESTION], or troupe run -c FILE [QUESTION]");
+  auto* command = app.add_subcommand(
+    "run", "Run a node and talk to it: troupe run MODEL.gguf [QUESTION], or troupe run -c FILE [QUESTION]");
   auto config_file = std::make_shared<std::string>();
   auto words = std::make_shared<std::vector<std::string>>();
   add_config_option(*command, *config_file);
-  command->add_option("arguments", *words, "Model file (without -c), then a question; without a question: a chat at a terminal")
+  command
+    ->add_option("arguments", *words,
+                 "Model file (without -c), then a question; without a question: a chat at a terminal")
     ->type_name("[MODEL.gguf] [QUESTION]");
   command->callback([config_file, words, &chosen] {
     chosen = [options = sort_run_arguments(*config_file, *words)] { return command_run(options); };
@@ -97,7 +100,8 @@ void add_render(CLI::App& app, action& chosen) {
   command->add_option("template", options->file, "GGUF file, whose template is taken, or a Jinja file")
     ->required()
     ->type_name("MODEL.gguf|TEMPLATE.jinja");
-  command->add_option("--now", options->now, "Local time that the template sees, like 2024-07-26T12:00:00")->type_name("ISO8601");
+  command->add_option("--now", options->now, "Local time that the template sees, like 2024-07-26T12:00:00")
+    ->type_name("ISO8601");
   command->callback([options, &chosen] { chosen = [options] { return command_render(*options); }; });
 }
 
@@ -105,8 +109,9 @@ void add_version(CLI::App& app, action& chosen) {
   auto* command = app.add_subcommand("version", "Print the version");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "As a JSON object");
-  command->callback(
-    [json, &chosen] { chosen = [json] { return command_version(*json ? version_format::json : version_format::text); }; });
+  command->callback([json, &chosen] {
+    chosen = [json] { return command_version(*json ? version_format::json : version_format::text); };
+  });
 }
 
 exit_code run(int argc, char** argv) {

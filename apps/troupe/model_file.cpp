@@ -32,7 +32,9 @@ expected<template_source, error> template_of_model(const std::filesystem::path& 
   const auto tokenizer = tokenizer_of(*file);
   if (!tokenizer)
     return unexpected{tokenizer.error()};
-  const auto piece = [&tokenizer](std::optional<token_id> id) { return id ? std::string{tokenizer->piece(*id)} : std::string{}; };
+  const auto piece = [&tokenizer](std::optional<token_id> id) {
+    return id ? std::string{tokenizer->piece(*id)} : std::string{};
+  };
   return template_source{std::string{*text}, piece(tokenizer->bos()), piece(tokenizer->eos())};
 }
 

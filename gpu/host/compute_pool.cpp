@@ -40,7 +40,8 @@ expected<std::shared_ptr<compute_pool>, error> compute_pool::make(std::uint32_t 
   if (threads == 0)
     threads = usable_cpus();
   if (threads > threads_max)
-    return fail(errc::resource, std::to_string(threads) + " compute threads are more than " + std::to_string(threads_max));
+    return fail(errc::resource,
+                std::to_string(threads) + " compute threads are more than " + std::to_string(threads_max));
   std::shared_ptr<compute_pool> pool{new compute_pool};
   try {
     pool->workers_.reserve(threads - 1);

@@ -50,7 +50,8 @@ public:
     if (count <= grain || workers_.empty())
       return f(0u, count, 0u);
     using callable = std::remove_reference_t<Function>;
-    run_part(part{count, grain, [](void* context, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
+    run_part(part{count, grain,
+                  [](void* context, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
                     (*static_cast<callable*>(context))(begin, end, thread);
                   },
                   const_cast<std::remove_const_t<callable>*>(&f)});

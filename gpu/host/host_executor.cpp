@@ -118,8 +118,8 @@ private:
       if (r.from) {
         const auto token = recent_.find(*r.from);
         if (!token)
-          return "row " + std::to_string(i) + ": row " + std::to_string(r.from->row) + " of step " +
-                 std::to_string(r.from->step.value) + " drew no token that is still known";
+          return "row " + std::to_string(i) + ": row " + std::to_string(r.from->row) + " of step "
+                 + std::to_string(r.from->step.value) + " drew no token that is still known";
         tokens_.push_back({*token, r.position, table});
       }
       for (std::uint32_t t = 0; t < r.tokens_count; ++t)
@@ -135,7 +135,8 @@ private:
   void sample_rows(const step& s, std::vector<row_result>& results) {
     model_->pool().parallel_for(static_cast<std::uint32_t>(wanted_.size()), 1, [&](auto begin, auto end, auto thread) {
       for (auto i = begin; i < end; ++i) {
-        const std::span<const float> logits{logits_.floats() + std::size_t{i} * model_->logits_stride(), info.vocabulary};
+        const std::span<const float> logits{logits_.floats() + std::size_t{i} * model_->logits_stride(),
+                                            info.vocabulary};
         auto& slot = *queue_.slots()[s.rows[sampled_rows_[i]].slot.value];
         auto& result = results[sampled_rows_[i]];
         result.token = samplers_[thread].sample(logits, slot.options, slot.counts, tokens_[wanted_[i]].position + 1);
@@ -175,8 +176,8 @@ public:
 
   errc open(slot_id slot, const sampling_options& options, std::span<const token_id> history,
             std::uint32_t prompt_tokens) override {
-    if (slot.value >= info().slots_max || history.size() > info().context_tokens || prompt_tokens > history.size() ||
-        !is_valid(options, info().vocabulary))
+    if (slot.value >= info().slots_max || history.size() > info().context_tokens || prompt_tokens > history.size()
+        || !is_valid(options, info().vocabulary))
       return errc::invalid_step;
     open_slot state{options, {}};
     for (std::size_t i = 0; i < history.size(); ++i) {
@@ -240,10 +241,11 @@ expected<std::unique_ptr<executor>, error> make_host_executor(std::shared_ptr<co
                                                               const host_executor_options& options) try {
   for (const auto& [name, value, least] :
        {std::tuple{"slots_max", options.slots_max, 1u}, std::tuple{"rows_max", options.rows_max, 1u},
-        std::tuple{"tokens_max", options.tokens_max, 1u}, std::tuple{"steps_in_flight_max", options.steps_in_flight_max, 2u}})
+        std::tuple{"tokens_max", options.tokens_max, 1u},
+        std::tuple{"steps_in_flight_max", options.steps_in_flight_max, 2u}})
     if (value < least)
-      return fail(errc::invalid_step, std::string{name} + " is " + std::to_string(value) + ", at least " +
-                                        std::to_string(least) + " is needed");
+      return fail(errc::invalid_step, std::string{name} + " is " + std::to_string(value) + ", at least "
+                                        + std::to_string(least) + " is needed");
   const auto path = choose_simd_path(options.simd);
   if (!path)
     return unexpected{path.error()};

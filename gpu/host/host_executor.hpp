@@ -33,8 +33,7 @@ std::uint64_t kv_block_bytes(const host_weights&, std::uint32_t block_tokens);
 /// An executor of Llama models on the CPU. Executors that share a pool take turns, step by step.
 /// errc::unsupported for a path that the CPU does not run, errc::invalid_step for a bound of zero,
 /// errc::resource for memory. on_done is called from the pool's dispatcher thread, and by the destructor.
-expected<std::unique_ptr<executor>, error> make_host_executor(std::shared_ptr<const host_weights>,
-                                                              std::shared_ptr<compute_pool>,
-                                                              const host_executor_options&);
+expected<std::unique_ptr<executor>, error>
+make_host_executor(std::shared_ptr<const host_weights>, std::shared_ptr<compute_pool>, const host_executor_options&);
 
 } // namespace troupe::gpu::host

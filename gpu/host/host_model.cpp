@@ -61,8 +61,8 @@ expected<std::unique_ptr<host_model>, error> host_model::make(std::shared_ptr<co
                                                               compute_pool& pool, simd_path path,
                                                               std::uint32_t kv_blocks, std::uint32_t block_tokens) {
   if (kv_blocks == 0 || block_tokens == 0 || block_tokens > std::numeric_limits<std::uint16_t>::max())
-    return fail(errc::invalid_step, std::to_string(kv_blocks) + " KV blocks of " + std::to_string(block_tokens) +
-                                      " tokens: both must be at least 1, a block at most 65535 tokens");
+    return fail(errc::invalid_step, std::to_string(kv_blocks) + " KV blocks of " + std::to_string(block_tokens)
+                                      + " tokens: both must be at least 1, a block at most 65535 tokens");
   std::unique_ptr<host_model> model{new host_model};
   model->group_ = make_group(weights->config(), kv_blocks, block_tokens);
   if (model->group_.block_bytes > std::numeric_limits<std::int64_t>::max() / kv_blocks)
@@ -97,11 +97,11 @@ expected<void, error> host_model::make_scratch() {
     std::uint32_t columns;
   };
   const std::array wishes{
-    wish{residual_, product_tokens_max, c.width},     wish{normal_, product_tokens_max, c.width},
+    wish{residual_, product_tokens_max, c.width},      wish{normal_, product_tokens_max, c.width},
     wish{query_, product_tokens_max, c.query_width()}, wish{key_, product_tokens_max, c.kv_width()},
-    wish{value_, product_tokens_max, c.kv_width()},   wish{mixed_, product_tokens_max, c.query_width()},
-    wish{gate_, product_tokens_max, c.hidden},        wish{up_, product_tokens_max, c.hidden},
-    wish{last_, product_tokens_max, c.width},         wish{head_scratch_, pool_->threads(), head_scratch},
+    wish{value_, product_tokens_max, c.kv_width()},    wish{mixed_, product_tokens_max, c.query_width()},
+    wish{gate_, product_tokens_max, c.hidden},         wish{up_, product_tokens_max, c.hidden},
+    wish{last_, product_tokens_max, c.width},          wish{head_scratch_, pool_->threads(), head_scratch},
   };
   for (const auto& [out, rows, columns] : wishes) {
     auto made = make_matrix(rows, columns);
@@ -141,7 +141,8 @@ void host_model::forward(std::span<const forward_token> tokens, std::span<const 
     for (; next < wanted.size() && wanted[next] < begin + count; ++next) {
       if (collected == product_tokens_max)
         flush();
-      std::copy_n(residual_.row(static_cast<std::uint32_t>(wanted[next] - begin)), residual_.stride, last_.row(collected++));
+      std::copy_n(residual_.row(static_cast<std::uint32_t>(wanted[next] - begin)), residual_.stride,
+                  last_.row(collected++));
     }
   }
   flush();
@@ -178,20 +179,28 @@ void host_model::compute_attention(std::span<const forward_token> tokens, const 
                                    std::uint32_t index) {
   const auto count = static_cast<std::uint32_t>(tokens.size());
   const auto project = [&](const packed_view& weights, const matrix& out) {
-    return matrix_product{.weights = weights, .x = normal_.row(0), .x_stride = normal_.stride,
-                          .out = out.row(0), .out_stride = out.stride, .tokens = count};
+    return matrix_product{.weights = weights,
+                          .x = normal_.row(0),
+                          .x_stride = normal_.stride,
+                          .out = out.row(0),
+                          .out_stride = out.stride,
+                          .tokens = count};
   };
   multiply(std::array{project(layer.query, query_), project(layer.key, key_), project(layer.value, value_)});
   store_kv(tokens, index);
   attend(tokens, index);
-  multiply(std::array{matrix_product{.weights = layer.attention_out, .x = mixed_.row(0), .x_stride = mixed_.stride,
-                                     .out = residual_.row(0), .out_stride = residual_.stride, .tokens = count,
+  multiply(std::array{matrix_product{.weights = layer.attention_out,
+                                     .x = mixed_.row(0),
+                                     .x_stride = mixed_.stride,
+                                     .out = residual_.row(0),
+                                     .out_stride = residual_.stride,
+                                     .tokens = count,
                                      .end = epilogue::add}});
 }
 
 float* host_model::kv_row(std::uint32_t layer, std::uint32_t key_or_value, std::uint32_t kv_head) const {
-  return reinterpret_cast<float*>(kv_.data() + layer * group_.stride[0] + key_or_value * group_.stride[1] +
-                                  kv_head * group_.stride[2]);
+  return reinterpret_cast<float*>(kv_.data() + layer * group_.stride[0] + key_or_value * group_.stride[1]
+                                  + kv_head * group_.stride[2]);
 }
 
 void host_model::store_kv(std::span<const forward_token> tokens, std::uint32_t layer) {
@@ -199,8 +208,9 @@ void host_model::store_kv(std::span<const forward_token> tokens, std::uint32_t l
   pool_->parallel_for(static_cast<std::uint32_t>(tokens.size()), tokens_grain, [&](auto begin, auto end, auto) {
     for (auto t = begin; t < end; ++t) {
       const auto position = tokens[t].position;
-      const auto offset = (tokens[t].table[position / group_.block_tokens] * group_.block_bytes +
-                           position % group_.block_tokens * static_cast<std::uint64_t>(group_.stride[3])) / sizeof(float);
+      const auto offset = (tokens[t].table[position / group_.block_tokens] * group_.block_bytes
+                           + position % group_.block_tokens * static_cast<std::uint64_t>(group_.stride[3]))
+                          / sizeof(float);
       for (std::uint32_t h = 0; h < c.kv_heads; ++h) {
         rotate(key_.row(t) + h * c.head_width, c.head_width, weights_->rope_cosines(position),
                weights_->rope_sines(position), kv_row(layer, key_part, h) + offset);
@@ -214,9 +224,8 @@ void host_model::attend(std::span<const forward_token> tokens, std::uint32_t lay
   // Items are (kv head, token, query head of the kv head): one token splits evenly over threads by query
   // heads, and many tokens run along one kv head, whose keys stay in the cache.
   const auto items = config().heads * static_cast<std::uint32_t>(tokens.size());
-  pool_->parallel_for(items, 1, [&](auto begin, auto end, auto thread) {
-    attend_range(tokens, layer, begin, end, thread);
-  });
+  pool_->parallel_for(items, 1,
+                      [&](auto begin, auto end, auto thread) { attend_range(tokens, layer, begin, end, thread); });
 }
 
 void host_model::attend_range(std::span<const forward_token> tokens, std::uint32_t layer, std::uint32_t begin,
@@ -226,12 +235,15 @@ void host_model::attend_range(std::span<const forward_token> tokens, std::uint32
   const auto head_padded = padded(c.head_width);
   float* queries = head_scratch_.row(thread);
   float* outs = queries + attention_heads_max * head_padded;
-  attention a{.query = queries, .out = outs, .width = head_padded,
+  attention a{.query = queries,
+              .out = outs,
+              .width = head_padded,
               .block_stride = group_.block_bytes / sizeof(float),
               .token_stride = static_cast<std::uint64_t>(group_.stride[3]) / sizeof(float),
               .block_tokens = group_.block_tokens,
               .scale = 1.0f / std::sqrt(static_cast<float>(c.head_width)),
-              .scores = outs + attention_heads_max * head_padded, .score_stride = score_stride_};
+              .scores = outs + attention_heads_max * head_padded,
+              .score_stride = score_stride_};
   for (auto item = begin; item < end; item += a.heads) {
     const auto kv_head = item / shared / static_cast<std::uint32_t>(tokens.size());
     const auto t = item / shared % static_cast<std::uint32_t>(tokens.size());
@@ -252,8 +264,12 @@ void host_model::attend_range(std::span<const forward_token> tokens, std::uint32
 
 void host_model::compute_ffn(std::uint32_t tokens, const host_layer& layer) {
   const auto project = [&](const packed_view& weights, const matrix& out) {
-    return matrix_product{.weights = weights, .x = normal_.row(0), .x_stride = normal_.stride,
-                          .out = out.row(0), .out_stride = out.stride, .tokens = tokens};
+    return matrix_product{.weights = weights,
+                          .x = normal_.row(0),
+                          .x_stride = normal_.stride,
+                          .out = out.row(0),
+                          .out_stride = out.stride,
+                          .tokens = tokens};
   };
   auto gate = project(layer.gate, gate_);
   auto up = project(layer.up, up_);
@@ -268,8 +284,12 @@ void host_model::compute_ffn(std::uint32_t tokens, const host_layer& layer) {
     for (std::uint32_t t = 0; t < tokens; ++t)
       kernels_->swiglu(gate_.row(t) + begin * lanes, up_.row(t) + begin * lanes, (end - begin) * lanes);
   });
-  multiply(std::array{matrix_product{.weights = layer.down, .x = gate_.row(0), .x_stride = gate_.stride,
-                                     .out = residual_.row(0), .out_stride = residual_.stride, .tokens = tokens,
+  multiply(std::array{matrix_product{.weights = layer.down,
+                                     .x = gate_.row(0),
+                                     .x_stride = gate_.stride,
+                                     .out = residual_.row(0),
+                                     .out_stride = residual_.stride,
+                                     .tokens = tokens,
                                      .end = epilogue::add}});
 }
 
@@ -279,8 +299,12 @@ void host_model::compute_head(std::uint32_t rows, std::span<float> logits) {
   for (std::uint32_t i = 0; i < rows; ++i)
     kernels_->rms_norm(last_.row(i), weights_->output_norm().data(), normal_.row(i), config().width, normal_.stride,
                        config().rms_epsilon);
-  multiply(std::array{matrix_product{.weights = weights_->head(), .x = normal_.row(0), .x_stride = normal_.stride,
-                                     .out = logits.data(), .out_stride = logits_stride(), .tokens = rows}});
+  multiply(std::array{matrix_product{.weights = weights_->head(),
+                                     .x = normal_.row(0),
+                                     .x_stride = normal_.stride,
+                                     .out = logits.data(),
+                                     .out_stride = logits_stride(),
+                                     .tokens = rows}});
 }
 
 void host_model::multiply(std::span<const matrix_product> products) {

@@ -18,10 +18,13 @@ namespace {
 
 constexpr std::uint64_t matrix_alignment = 64;
 
-std::uint64_t aligned(std::uint64_t bytes) { return (bytes + matrix_alignment - 1) / matrix_alignment * matrix_alignment; }
+std::uint64_t aligned(std::uint64_t bytes) {
+  return (bytes + matrix_alignment - 1) / matrix_alignment * matrix_alignment;
+}
 
 std::uint64_t aligned_packed_bytes(const tensor_info& tensor) {
-  return aligned(packed_bytes(tensor.type, static_cast<std::uint32_t>(tensor.dims[1]), static_cast<std::uint32_t>(tensor.dims[0])));
+  return aligned(
+    packed_bytes(tensor.type, static_cast<std::uint32_t>(tensor.dims[1]), static_cast<std::uint32_t>(tensor.dims[0])));
 }
 
 std::uint64_t packed_bytes_of(const llama_tensors& tensors) {
@@ -29,7 +32,8 @@ std::uint64_t packed_bytes_of(const llama_tensors& tensors) {
   if (tensors.head != tensors.embedding)
     bytes += aligned_packed_bytes(*tensors.head);
   for (const auto& layer : tensors.layers)
-    for (const auto* tensor : {layer.query, layer.key, layer.value, layer.attention_out, layer.gate, layer.up, layer.down})
+    for (const auto* tensor :
+         {layer.query, layer.key, layer.value, layer.attention_out, layer.gate, layer.up, layer.down})
       bytes += aligned_packed_bytes(*tensor);
   return bytes;
 }
@@ -74,8 +78,8 @@ std::uint64_t hash_model(const gguf_file& file, const llama_config& config) {
     tensors.push_back(&tensor);
   std::ranges::sort(tensors, {}, &tensor_info::name);
   // Numbers one by one: structs may have padding.
-  std::vector<std::uint64_t> numbers{config.vocabulary, config.context_tokens, config.width, config.layers, config.heads,
-                                     config.kv_heads, config.head_width, config.hidden};
+  std::vector<std::uint64_t> numbers{config.vocabulary, config.context_tokens, config.width,      config.layers,
+                                     config.heads,      config.kv_heads,       config.head_width, config.hidden};
   for (double number : {static_cast<double>(config.rms_epsilon), config.rope_base})
     numbers.push_back(XXH3_64bits(&number, sizeof number));
   for (const auto* tensor : tensors) {

@@ -75,7 +75,7 @@ struct attention {
   /// Positions attended to, the token's own included; ≥ 1.
   std::uint32_t positions = 0;
   float scale = 0;
-  float* scores = nullptr; // [heads][score_stride], scratch
+  float* scores = nullptr;      // [heads][score_stride], scratch
   std::size_t score_stride = 0; // ≥ positions rounded up to 16
 };
 

@@ -19,8 +19,8 @@ inline fvec madd(fvec a, fvec b, fvec c) { return a * b + c; }
 inline fvec widen_half(hvec h);
 inline fvec maximum(fvec a, fvec b) {
   const auto greater = a > b;
-  return reinterpret_cast<fvec>((reinterpret_cast<uvec>(a) & reinterpret_cast<uvec>(greater)) |
-                                (reinterpret_cast<uvec>(b) & ~reinterpret_cast<uvec>(greater)));
+  return reinterpret_cast<fvec>((reinterpret_cast<uvec>(a) & reinterpret_cast<uvec>(greater))
+                                | (reinterpret_cast<uvec>(b) & ~reinterpret_cast<uvec>(greater)));
 }
 
 /// Exact f16 → f32: the exponent is moved by a multiplication, which also normalises subnormals.

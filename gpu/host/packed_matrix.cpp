@@ -146,7 +146,8 @@ std::uint64_t packed_bytes(tensor_type type, std::uint32_t rows, std::uint32_t c
 
 packed_view pack(const tensor_info& tensor, std::byte* out) {
   const auto type = packed_type_of(tensor.type);
-  packed_view view{out, type, static_cast<std::uint32_t>(tensor.dims[1]), static_cast<std::uint32_t>(tensor.dims[0]), 0};
+  packed_view view{out, type, static_cast<std::uint32_t>(tensor.dims[1]), static_cast<std::uint32_t>(tensor.dims[0]),
+                   0};
   view.group_bytes = group_bytes_of(type, view.columns);
   const auto row_bytes = tensor.data.size() / view.rows;
   for (std::uint32_t r = 0; r < view.rows; ++r) {

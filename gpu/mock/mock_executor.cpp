@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cassert>
-#include <condition_variable>
 #include <cmath>
+#include <condition_variable>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -142,7 +142,8 @@ public:
       return false;
     const bool lost = lost_;
     lock.unlock();
-    auto result = lost ? step_result{.id = next->id, .code = errc::device_lost, .context = "the mock device is gone"} : run(*next);
+    auto result =
+      lost ? step_result{.id = next->id, .code = errc::device_lost, .context = "the mock device is gone"} : run(*next);
     lock.lock();
     queue_.finish_one();
     completed_ += result.code == errc::none;
@@ -205,24 +206,26 @@ private:
     if (r.from) {
       const auto token = recent_.find(*r.from);
       if (!token)
-        return "row " + std::to_string(r.from->row) + " of step " + std::to_string(r.from->step.value) +
-               " drew no token that is still known";
+        return "row " + std::to_string(r.from->row) + " of step " + std::to_string(r.from->step.value)
+               + " drew no token that is still known";
       input.push_back(*token);
     }
     const auto table = s.blocks_of(r);
     const std::uint32_t end = r.position + static_cast<std::uint32_t>(input.size());
     if (end > slot.tokens.size() || !std::equal(input.begin(), input.end(), slot.tokens.begin() + r.position))
-      return "its tokens are not those of slot " + std::to_string(r.slot.value) + " from position " + std::to_string(r.position);
+      return "its tokens are not those of slot " + std::to_string(r.slot.value) + " from position "
+             + std::to_string(r.position);
     for (auto p = r.position; p < end; ++p)
       kv_.write(table, p, slot.prefixes[p]);
     for (std::uint32_t p = 0; p < end; ++p)
       if (!kv_.holds(table, p, slot.prefixes[p]))
-        return "KV of position " + std::to_string(p) + " in block " + std::to_string(table[p / info_.groups[0].block_tokens]) +
-               " is not of this sequence";
+        return "KV of position " + std::to_string(p) + " in block "
+               + std::to_string(table[p / info_.groups[0].block_tokens]) + " is not of this sequence";
     if (r.want == row_want::none)
       return std::nullopt;
     if (end != slot.tokens.size())
-      return "it draws a token after position " + std::to_string(end - 1) + " of a sequence of " + std::to_string(slot.tokens.size());
+      return "it draws a token after position " + std::to_string(end - 1) + " of a sequence of "
+             + std::to_string(slot.tokens.size());
     result.logits_hash = slot.prefixes[end - 1];
     result.token = draw(slot.options, result.logits_hash);
     slot.add(result.token->token);
@@ -265,10 +268,11 @@ private:
 };
 
 expected<std::unique_ptr<mock_executor>, error> mock_executor::make(mock_options o) try {
-  if (o.vocabulary == 0 || o.context_tokens == 0 || o.layers == 0 || o.kv_blocks == 0 || o.block_tokens == 0 ||
-      o.slots_max == 0 || o.rows_max == 0 || o.tokens_max == 0 || o.steps_in_flight_max < 2 || !(o.time.slowness >= 0) ||
-      std::ranges::any_of(o.drawn_tokens, [&](auto t) { return t >= o.vocabulary; }))
-    return fail(errc::invalid_step, "a mock executor needs bounds above zero, two steps in flight and tokens of its vocabulary");
+  if (o.vocabulary == 0 || o.context_tokens == 0 || o.layers == 0 || o.kv_blocks == 0 || o.block_tokens == 0
+      || o.slots_max == 0 || o.rows_max == 0 || o.tokens_max == 0 || o.steps_in_flight_max < 2
+      || !(o.time.slowness >= 0) || std::ranges::any_of(o.drawn_tokens, [&](auto t) { return t >= o.vocabulary; }))
+    return fail(errc::invalid_step,
+                "a mock executor needs bounds above zero, two steps in flight and tokens of its vocabulary");
   auto device = std::make_unique<mock_executor::device>(std::move(o));
   device->start();
   return std::unique_ptr<mock_executor>{new mock_executor{std::move(device)}};
@@ -288,9 +292,9 @@ void mock_executor::on_done(std::function<void(step_result)> callback) { device_
 
 errc mock_executor::open(slot_id slot, const sampling_options& options, std::span<const token_id> history,
                          std::uint32_t prompt_tokens) {
-  if (slot.value >= info().slots_max || history.size() > info().context_tokens || prompt_tokens > history.size() ||
-      !is_valid(options, info().vocabulary) ||
-      std::ranges::any_of(history, [&](auto token) { return token >= info().vocabulary; }))
+  if (slot.value >= info().slots_max || history.size() > info().context_tokens || prompt_tokens > history.size()
+      || !is_valid(options, info().vocabulary)
+      || std::ranges::any_of(history, [&](auto token) { return token >= info().vocabulary; }))
     return errc::invalid_step;
   open_slot state{options, {}, {}};
   for (auto token : history)

@@ -24,7 +24,8 @@ void for_each_stamp(const cache_group& group, std::span<const block_id> table, s
   const auto token = position % group.block_tokens * static_cast<std::uint64_t>(group.stride[3]);
   for (std::uint32_t layer = 0; layer < group.layers; ++layer)
     for (std::uint32_t part = 0; part < 2; ++part)
-      f(block + layer * static_cast<std::uint64_t>(group.stride[0]) + part * static_cast<std::uint64_t>(group.stride[1]) + token,
+      f(block + layer * static_cast<std::uint64_t>(group.stride[0]) + part * static_cast<std::uint64_t>(group.stride[1])
+          + token,
         make_stamp(prefix, layer, part));
 }
 

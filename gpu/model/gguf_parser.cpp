@@ -12,7 +12,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "GGUF is read as it lies in the file");
 
-constexpr std::uint64_t key_bytes_max = 65'535;   // the format's own limit
+constexpr std::uint64_t key_bytes_max = 65'535;     // the format's own limit
 constexpr std::uint64_t tensor_name_bytes_max = 64; // likewise
 constexpr std::uint64_t alignment_default = 32;
 constexpr std::string_view alignment_key = "general.alignment";
@@ -54,8 +54,7 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 
 class parser {
 public:
-  parser(std::span<const std::byte> file, const gguf_limits& limits)
-    : file_(file), limits_(limits), in_(file) {}
+  parser(std::span<const std::byte> file, const gguf_limits& limits) : file_(file), limits_(limits), in_(file) {}
 
   expected<gguf_contents, error> run() {
     if (auto ok = header(); !ok)
@@ -76,17 +75,15 @@ public:
 private:
   // Where a tensor says that its data is, until the end of the header is known.
   struct claim {
-    std::uint64_t offset;  // from the start of the data
-    std::uint64_t bytes;   // 0 if the type is unknown
+    std::uint64_t offset;   // from the start of the data
+    std::uint64_t bytes;    // 0 if the type is unknown
     std::uint64_t field_at; // position of the offset itself, for messages
   };
 
   static unexpected<error> refuse(std::uint64_t at, std::string what, errc code = errc::malformed_file) {
     return fail(code, std::move(what) + " (byte " + std::to_string(at) + ")");
   }
-  unexpected<error> ends_in(std::string what) const {
-    return refuse(in_.at(), "the file ends in " + std::move(what));
-  }
+  unexpected<error> ends_in(std::string what) const { return refuse(in_.at(), "the file ends in " + std::move(what)); }
 
   expected<void, error> header();
   expected<void, error> key(std::uint64_t index);
@@ -119,8 +116,7 @@ expected<void, error> parser::header() {
   if (auto swapped = __builtin_bswap32(*version); swapped >= 1 && swapped <= 3)
     return refuse(4, "big-endian GGUF is not supported", errc::unsupported);
   if (*version != 2 && *version != 3)
-    return refuse(4, "GGUF version " + std::to_string(*version) + " is not supported, only 2 and 3",
-                  errc::unsupported);
+    return refuse(4, "GGUF version " + std::to_string(*version) + " is not supported, only 2 and 3", errc::unsupported);
   auto tensors = in_.number<std::uint64_t>();
   auto keys = in_.number<std::uint64_t>();
   if (!tensors || !keys)
@@ -227,8 +223,7 @@ expected<gguf_value, error> parser::array(const std::string& whose) {
 expected<void, error> parser::check_booleans(const std::string& whose, std::span<const std::byte> bytes) const {
   for (auto& byte : bytes)
     if (std::to_integer<unsigned>(byte) > 1)
-      return refuse(static_cast<std::uint64_t>(&byte - file_.data()),
-                    whose + " has a boolean that is neither 0 nor 1");
+      return refuse(static_cast<std::uint64_t>(&byte - file_.data()), whose + " has a boolean that is neither 0 nor 1");
   return {};
 }
 
@@ -244,8 +239,7 @@ expected<void, error> parser::read_alignment() {
   std::memcpy(&alignment, bytes.data(), sizeof alignment);
   // The format asks for a multiple of 8; GGML for a power of two as well.
   if (alignment < 8 || !std::has_single_bit(alignment))
-    return refuse(at, "key 'general.alignment' is " + std::to_string(alignment)
-                        + ", not a power of two of at least 8");
+    return refuse(at, "key 'general.alignment' is " + std::to_string(alignment) + ", not a power of two of at least 8");
   alignment_ = alignment;
   return {};
 }
@@ -300,9 +294,8 @@ expected<std::uint64_t, error> parser::tensor_bytes(const std::string& whose, co
   if (bytes == 0)
     return std::uint64_t{0};
   if (info.dims[0] % elements != 0)
-    return refuse(at, "rows of " + whose + " have " + std::to_string(info.dims[0])
-                        + " elements, not a multiple of the " + std::to_string(elements) + " of "
-                        + gpu::to_string(info.type));
+    return refuse(at, "rows of " + whose + " have " + std::to_string(info.dims[0]) + " elements, not a multiple of the "
+                        + std::to_string(elements) + " of " + gpu::to_string(info.type));
   std::uint64_t total = bytes;
   for (auto factor : {info.dims[0] / elements, info.dims[1], info.dims[2], info.dims[3]})
     if (__builtin_mul_overflow(total, factor, &total))

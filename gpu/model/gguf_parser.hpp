@@ -17,9 +17,7 @@
 namespace troupe::gpu {
 
 /// Metadata types, with GGUF's numbers.
-enum class gguf_type : std::uint32_t {
-  u8 = 0, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64
-};
+enum class gguf_type : std::uint32_t { u8 = 0, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
 /// For messages, e.g. "u32".
 std::string_view to_string(gguf_type);

@@ -25,8 +25,7 @@ class key_reader {
 public:
   explicit key_reader(const gguf_file& file) : file_(file) {}
 
-  std::uint32_t uint(std::string_view key, std::uint64_t max,
-                     std::optional<std::uint64_t> fallback = std::nullopt) {
+  std::uint32_t uint(std::string_view key, std::uint64_t max, std::optional<std::uint64_t> fallback = std::nullopt) {
     if (error_)
       return 0;
     if (fallback && !file_.has(key))
@@ -35,8 +34,8 @@ public:
     if (!value)
       return error_ = value.error(), 0;
     if (*value == 0 || *value > max) {
-      error_ = error{errc::malformed_file, std::string{key} + " is " + std::to_string(*value) +
-                                             ", not within 1 and " + std::to_string(max)};
+      error_ = error{errc::malformed_file,
+                     std::string{key} + " is " + std::to_string(*value) + ", not within 1 and " + std::to_string(max)};
       return 0;
     }
     return static_cast<std::uint32_t>(*value);
@@ -71,13 +70,15 @@ expected<void, error> refuse_unsupported(const gguf_file& file) {
   if (!architecture)
     return unexpected{architecture.error()};
   if (*architecture != "llama")
-    return fail(errc::unsupported, "general.architecture is '" + std::string{*architecture} + "', only 'llama' is supported");
+    return fail(errc::unsupported,
+                "general.architecture is '" + std::string{*architecture} + "', only 'llama' is supported");
   if (file.has("llama.rope.scaling.type")) {
     auto type = file.find_string("llama.rope.scaling.type");
     if (!type)
       return unexpected{type.error()};
     if (*type != "none")
-      return fail(errc::unsupported, "llama.rope.scaling.type is '" + std::string{*type} + "', only 'none' is supported");
+      return fail(errc::unsupported,
+                  "llama.rope.scaling.type is '" + std::string{*type} + "', only 'none' is supported");
   }
   for (std::string_view key : {"llama.expert_count", "llama.attention.sliding_window"})
     if (file.has(key)) {
@@ -93,16 +94,18 @@ expected<void, error> refuse_unsupported(const gguf_file& file) {
 expected<void, error> check_together(const llama_config& config, std::uint32_t rope_dimensions,
                                      std::uint32_t key_length, std::uint32_t value_length) {
   if (config.heads % config.kv_heads != 0)
-    return fail(errc::malformed_file, "llama.attention.head_count " + std::to_string(config.heads) +
-                                        " is not a multiple of llama.attention.head_count_kv " + std::to_string(config.kv_heads));
+    return fail(errc::malformed_file, "llama.attention.head_count " + std::to_string(config.heads)
+                                        + " is not a multiple of llama.attention.head_count_kv "
+                                        + std::to_string(config.kv_heads));
   if (key_length != value_length)
-    return fail(errc::unsupported, "llama.attention.key_length " + std::to_string(key_length) +
-                                     " differs from llama.attention.value_length " + std::to_string(value_length));
+    return fail(errc::unsupported, "llama.attention.key_length " + std::to_string(key_length)
+                                     + " differs from llama.attention.value_length " + std::to_string(value_length));
   if (config.head_width % 2 != 0)
-    return fail(errc::malformed_file, "heads are " + std::to_string(config.head_width) + " wide: rope needs an even width");
+    return fail(errc::malformed_file,
+                "heads are " + std::to_string(config.head_width) + " wide: rope needs an even width");
   if (rope_dimensions != config.head_width)
-    return fail(errc::unsupported, "llama.rope.dimension_count " + std::to_string(rope_dimensions) +
-                                     " is not the head width " + std::to_string(config.head_width));
+    return fail(errc::unsupported, "llama.rope.dimension_count " + std::to_string(rope_dimensions)
+                                     + " is not the head width " + std::to_string(config.head_width));
   return {};
 }
 
@@ -138,8 +141,9 @@ expected<llama_config, error> read_llama_config(const gguf_file& file) {
   if (keys.first_error())
     return unexpected{*keys.first_error()};
   if (config.head_width == 0 || config.head_width > head_width_max)
-    return fail(errc::malformed_file, "llama.embedding_length " + std::to_string(config.width) + " over llama.attention.head_count " +
-                                        std::to_string(config.heads) + " gives heads of unusual width");
+    return fail(errc::malformed_file, "llama.embedding_length " + std::to_string(config.width)
+                                        + " over llama.attention.head_count " + std::to_string(config.heads)
+                                        + " gives heads of unusual width");
   if (auto ok = check_together(config, rope_dimensions, config.head_width, value_length); !ok)
     return unexpected{ok.error()};
   return config;

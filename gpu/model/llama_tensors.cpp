@@ -26,16 +26,17 @@ public:
       return error_ = error{errc::missing, "there is no tensor " + name}, nullptr;
     const auto& dims = tensor->dims;
     if (dims[0] != columns || dims[1] != rows || dims[2] != 1 || dims[3] != 1) {
-      error_ = error{errc::missing, "tensor " + name + " has shape " + shape_text(dims[0], dims[1]) + ", expected " +
-                                      shape_text(columns, rows)};
+      error_ = error{errc::missing, "tensor " + name + " has shape " + shape_text(dims[0], dims[1]) + ", expected "
+                                      + shape_text(columns, rows)};
       return nullptr;
     }
     if (packing_of(tensor->type).bytes == 0)
       return error_ = error{errc::unsupported, "tensor " + name + " is of type " + to_string(tensor->type)}, nullptr;
     const auto bytes = row_bytes(tensor->type, columns);
     if (bytes == 0 || tensor->data.size() != bytes * rows) {
-      error_ = error{errc::malformed_file, "tensor " + name + " of type " + to_string(tensor->type) + " and shape " +
-                                             shape_text(columns, rows) + " has " + std::to_string(tensor->data.size()) + " bytes"};
+      error_ = error{errc::malformed_file, "tensor " + name + " of type " + to_string(tensor->type) + " and shape "
+                                             + shape_text(columns, rows) + " has " + std::to_string(tensor->data.size())
+                                             + " bytes"};
       return nullptr;
     }
     known_.insert(name);
@@ -46,7 +47,8 @@ public:
   const tensor_info* vector(const std::string& name, std::uint64_t elements) {
     const auto* tensor = matrix(name, 1, elements);
     if (tensor != nullptr && tensor->type != tensor_type::f32)
-      return error_ = error{errc::unsupported, "tensor " + name + " is of type " + to_string(tensor->type) + ", norms are F32"},
+      return error_ = error{errc::unsupported,
+                            "tensor " + name + " is of type " + to_string(tensor->type) + ", norms are F32"},
              nullptr;
     return tensor;
   }

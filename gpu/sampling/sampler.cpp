@@ -100,11 +100,12 @@ std::vector<token_logprob> top_logprobs(std::span<const float> logits, std::size
 
 bool is_valid(const sampling_options& o, std::uint32_t vocabulary) {
   const auto in_unit = [](float x) { return x >= 0 && x <= 1; };
-  return std::isfinite(o.temperature) && o.temperature >= 0 && in_unit(o.top_p) && in_unit(o.min_p) &&
-         std::isfinite(o.presence_penalty) && std::isfinite(o.frequency_penalty) &&
-         std::isfinite(o.repetition_penalty) && o.repetition_penalty > 0 &&
-         o.top_logprobs <= sampling_options::logprobs_max && o.logit_bias.size() <= vocabulary &&
-         std::ranges::all_of(o.logit_bias, [&](const auto& b) { return b.token < vocabulary && std::isfinite(b.bias); });
+  return std::isfinite(o.temperature) && o.temperature >= 0 && in_unit(o.top_p) && in_unit(o.min_p)
+         && std::isfinite(o.presence_penalty) && std::isfinite(o.frequency_penalty)
+         && std::isfinite(o.repetition_penalty) && o.repetition_penalty > 0
+         && o.top_logprobs <= sampling_options::logprobs_max && o.logit_bias.size() <= vocabulary
+         && std::ranges::all_of(o.logit_bias,
+                                [&](const auto& b) { return b.token < vocabulary && std::isfinite(b.bias); });
 }
 
 std::span<const float> sampler::adjust(std::span<const float> logits, const sampling_options& o,

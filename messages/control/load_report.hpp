@@ -32,12 +32,11 @@ struct load_report {
 
 template <class Inspector>
 bool inspect(Inspector& f, load_report& x) {
-  return f.object(x).fields(
-    f.field("worker", x.worker), f.field("worker_epoch", x.worker_epoch),
-    f.field("blocks", x.blocks), f.field("free_blocks", x.free_blocks),
-    f.field("quarantined_blocks", x.quarantined_blocks), f.field("running", x.running),
-    f.field("queued", x.queued), f.field("prefill_tokens", x.prefill_tokens), f.field("landing", x.landing),
-    f.field("steps", x.steps));
+  return f.object(x).fields(f.field("worker", x.worker), f.field("worker_epoch", x.worker_epoch),
+                            f.field("blocks", x.blocks), f.field("free_blocks", x.free_blocks),
+                            f.field("quarantined_blocks", x.quarantined_blocks), f.field("running", x.running),
+                            f.field("queued", x.queued), f.field("prefill_tokens", x.prefill_tokens),
+                            f.field("landing", x.landing), f.field("steps", x.steps));
 }
 
 } // namespace troupe

@@ -15,14 +15,18 @@ struct find_load {
   friend bool operator==(const find_load&, const find_load&) = default;
 };
 template <class Inspector>
-bool inspect(Inspector& f, find_load& x) { return f.object(x).fields(); }
+bool inspect(Inspector& f, find_load& x) {
+  return f.object(x).fields();
+}
 
 /// Asks the directory whether the node can serve.
 struct find_health {
   friend bool operator==(const find_health&, const find_health&) = default;
 };
 template <class Inspector>
-bool inspect(Inspector& f, find_health& x) { return f.object(x).fields(); }
+bool inspect(Inspector& f, find_health& x) {
+  return f.object(x).fields();
+}
 
 /// Asks a hub what a stream has got so far.
 struct find_stream_progress {
@@ -44,8 +48,7 @@ struct stream_progress {
 };
 template <class Inspector>
 bool inspect(Inspector& f, stream_progress& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("emitted", x.emitted),
-                            f.field("ended", x.ended));
+  return f.object(x).fields(f.field("request", x.request), f.field("emitted", x.emitted), f.field("ended", x.ended));
 }
 
 /// Tells a router that a request which it placed has ended or was given up.

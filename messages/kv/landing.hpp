@@ -32,9 +32,8 @@ struct kv_landing {
 template <class Inspector>
 bool inspect(Inspector& f, kv_landing& x) {
   return f.object(x).fields(
-    f.field("region", x.region), f.field("blocks", x.blocks),
-    f.field("first_missing_block", x.first_missing_block), f.field("block_bytes", x.block_bytes),
-    f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics),
+    f.field("region", x.region), f.field("blocks", x.blocks), f.field("first_missing_block", x.first_missing_block),
+    f.field("block_bytes", x.block_bytes), f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics),
     f.field("owner", x.owner), f.field("owner_epoch", x.owner_epoch));
 }
 
@@ -56,9 +55,9 @@ struct prefill_request {
 template <class Inspector>
 bool inspect(Inspector& f, prefill_request& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("tokens", x.tokens),
-                            f.field("prompt_tokens", x.prompt_tokens),
-                            f.field("sampling", x.sampling), f.field("priority", x.priority),
-                            f.field("time_left", x.time_left), f.field("landing", x.landing));
+                            f.field("prompt_tokens", x.prompt_tokens), f.field("sampling", x.sampling),
+                            f.field("priority", x.priority), f.field("time_left", x.time_left),
+                            f.field("landing", x.landing));
 }
 
 /// The completion record of a landing: sent when every block is where it belongs.
@@ -80,9 +79,8 @@ struct prefill_completed {
 template <class Inspector>
 bool inspect(Inspector& f, prefill_completed& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("owner_epoch", x.owner_epoch),
-                            f.field("fingerprint", x.fingerprint),
-                            f.field("checksums", x.checksums), f.field("first", x.first),
-                            f.field("cached_tokens", x.cached_tokens));
+                            f.field("fingerprint", x.fingerprint), f.field("checksums", x.checksums),
+                            f.field("first", x.first), f.field("cached_tokens", x.cached_tokens));
 }
 
 /// Note beside a pushed block, seen by the decode side's endpoint after the block's bytes are visible.

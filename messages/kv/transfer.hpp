@@ -40,8 +40,8 @@ struct block_copy {
 };
 template <class Inspector>
 bool inspect(Inspector& f, block_copy& x) {
-  return f.object(x).fields(f.field("source_offset", x.source_offset),
-                            f.field("target_offset", x.target_offset), f.field("note", x.note));
+  return f.object(x).fields(f.field("source_offset", x.source_offset), f.field("target_offset", x.target_offset),
+                            f.field("note", x.note));
 }
 
 /// Writes blocks from a region of this node into a described region. The response comes when all are

@@ -26,8 +26,8 @@ struct generate_request {
 
 template <class Inspector>
 bool inspect(Inspector& f, generate_request& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("emitted", x.emitted),
-                            f.field("where", x.where), f.field("worker_epoch", x.worker_epoch));
+  return f.object(x).fields(f.field("request", x.request), f.field("emitted", x.emitted), f.field("where", x.where),
+                            f.field("worker_epoch", x.worker_epoch));
 }
 
 /// A worker tells a session that it stopped short. The session may continue it elsewhere.
@@ -41,8 +41,7 @@ struct generation_failed {
 
 template <class Inspector>
 bool inspect(Inspector& f, generation_failed& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("code", x.code),
-                            f.field("context", x.context));
+  return f.object(x).fields(f.field("request", x.request), f.field("code", x.code), f.field("context", x.context));
 }
 
 /// Stop and forget a request; sent down the chain hub, session, worker, prefill worker. A hub also sends

@@ -33,11 +33,10 @@ struct inference_request {
 
 template <class Inspector>
 bool inspect(Inspector& f, inference_request& x) {
-  return f.object(x).fields(
-    f.field("id", x.id), f.field("model", x.model), f.field("prompt", x.prompt),
-    f.field("output_tokens_max", x.output_tokens_max), f.field("sampling", x.sampling),
-    f.field("stop_tokens", x.stop_tokens), f.field("priority", x.priority),
-    f.field("time_left", x.time_left), f.field("queue_time_left", x.queue_time_left));
+  return f.object(x).fields(f.field("id", x.id), f.field("model", x.model), f.field("prompt", x.prompt),
+                            f.field("output_tokens_max", x.output_tokens_max), f.field("sampling", x.sampling),
+                            f.field("stop_tokens", x.stop_tokens), f.field("priority", x.priority),
+                            f.field("time_left", x.time_left), f.field("queue_time_left", x.queue_time_left));
 }
 
 } // namespace troupe

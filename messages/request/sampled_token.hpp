@@ -32,8 +32,7 @@ struct sampled_token {
 
 template <class Inspector>
 bool inspect(Inspector& f, sampled_token& x) {
-  return f.object(x).fields(f.field("token", x.token), f.field("logprob", x.logprob),
-                            f.field("top", x.top));
+  return f.object(x).fields(f.field("token", x.token), f.field("logprob", x.logprob), f.field("top", x.top));
 }
 
 } // namespace troupe

@@ -55,13 +55,12 @@ struct sampling_options {
 
 template <class Inspector>
 bool inspect(Inspector& f, sampling_options& x) {
-  return f.object(x).fields(
-    f.field("temperature", x.temperature), f.field("top_p", x.top_p), f.field("min_p", x.min_p),
-    f.field("top_k", x.top_k), f.field("presence_penalty", x.presence_penalty),
-    f.field("frequency_penalty", x.frequency_penalty),
-    f.field("repetition_penalty", x.repetition_penalty), f.field("seed", x.seed),
-    f.field("choice", x.choice), f.field("logit_bias", x.logit_bias),
-    f.field("logprobs", x.logprobs), f.field("top_logprobs", x.top_logprobs));
+  return f.object(x).fields(f.field("temperature", x.temperature), f.field("top_p", x.top_p), f.field("min_p", x.min_p),
+                            f.field("top_k", x.top_k), f.field("presence_penalty", x.presence_penalty),
+                            f.field("frequency_penalty", x.frequency_penalty),
+                            f.field("repetition_penalty", x.repetition_penalty), f.field("seed", x.seed),
+                            f.field("choice", x.choice), f.field("logit_bias", x.logit_bias),
+                            f.field("logprobs", x.logprobs), f.field("top_logprobs", x.top_logprobs));
 }
 
 } // namespace troupe

@@ -33,8 +33,8 @@ struct stream_tokens {
 template <class Inspector>
 bool inspect(Inspector& f, stream_tokens& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("first_index", x.first_index),
-                            f.field("tokens", x.tokens), f.field("finish", x.finish),
-                            f.field("usage", x.usage), f.field("sampled_at", x.sampled_at));
+                            f.field("tokens", x.tokens), f.field("finish", x.finish), f.field("usage", x.usage),
+                            f.field("sampled_at", x.sampled_at));
 }
 
 /// What a worker has for all streams of one hub since its last batch was acknowledged. The response is

@@ -17,8 +17,7 @@ struct usage {
 
 template <class Inspector>
 bool inspect(Inspector& f, usage& x) {
-  return f.object(x).fields(f.field("prompt_tokens", x.prompt_tokens),
-                            f.field("cached_tokens", x.cached_tokens),
+  return f.object(x).fields(f.field("prompt_tokens", x.prompt_tokens), f.field("cached_tokens", x.cached_tokens),
                             f.field("output_tokens", x.output_tokens));
 }
 

@@ -33,8 +33,8 @@ verdict least_loaded::place(const demand& what, std::span<const candidate> candi
   placement result{decode->id, std::nullopt};
   if (what.prompt_tokens > disaggregate_over_) {
     auto prefill = best(what, candidates, [decode](auto& c) {
-      return (c.roles & role_prefill) != 0 && c.fingerprint == decode->fingerprint
-             && c.numerics == decode->numerics && c.block_tokens == decode->block_tokens;
+      return (c.roles & role_prefill) != 0 && c.fingerprint == decode->fingerprint && c.numerics == decode->numerics
+             && c.block_tokens == decode->block_tokens;
     });
     if (prefill)
       result.prefill = prefill->id;

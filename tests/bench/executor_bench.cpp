@@ -118,9 +118,13 @@ private:
 
 /// Adds a row for sequence `slot`, whose blocks lie one behind another.
 void add_row(gpu::step& s, std::uint32_t slot, std::uint32_t position, std::uint32_t count, std::uint32_t blocks_each) {
-  gpu::row r{.slot = {slot}, .position = position, .tokens_begin = static_cast<std::uint32_t>(s.tokens.size()),
-             .tokens_count = count, .blocks_begin = static_cast<std::uint32_t>(s.blocks.size()),
-             .blocks_count = (position + count + block_tokens - 1) / block_tokens, .want = gpu::row_want::sample};
+  gpu::row r{.slot = {slot},
+             .position = position,
+             .tokens_begin = static_cast<std::uint32_t>(s.tokens.size()),
+             .tokens_count = count,
+             .blocks_begin = static_cast<std::uint32_t>(s.blocks.size()),
+             .blocks_count = (position + count + block_tokens - 1) / block_tokens,
+             .want = gpu::row_want::sample};
   for (std::uint32_t i = 0; i < count; ++i)
     s.tokens.push_back((position + i * 7 + slot * 31) % 400 + 3);
   for (std::uint32_t b = 0; b < r.blocks_count; ++b)
@@ -141,8 +145,10 @@ public:
     const auto wall = spread_of(wall_);
     const auto cpu = spread_of(cpu_);
     std::printf(R"({"bench":"%s","engine":"%s","threads":%u,"batch":%u,"context":%u,"tokens_per_s":%.1f,"mad":%.1f,)"
-                R"("tokens_per_cpu_s":%.1f,"runs":%zu})" "\n",
-                what, executor.info().description.c_str(), threads, batch, context, wall.median, wall.mad, cpu.median, wall_.size());
+                R"("tokens_per_cpu_s":%.1f,"runs":%zu})"
+                "\n",
+                what, executor.info().description.c_str(), threads, batch, context, wall.median, wall.mad, cpu.median,
+                wall_.size());
     std::fflush(stdout);
   }
 
@@ -177,7 +183,9 @@ std::optional<bench_options> parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options)
-    return std::fprintf(stderr, "usage: executor_bench MODEL.gguf [--threads N] [--simd PATH] [--prompt N] [--steps N]\n"), 1;
+    return std::fprintf(stderr,
+                        "usage: executor_bench MODEL.gguf [--threads N] [--simd PATH] [--prompt N] [--steps N]\n"),
+           1;
   auto file = gpu::gguf_file::open(options->model);
   if (!file)
     return std::fprintf(stderr, "%s\n", file.error().context.c_str()), 2;
@@ -185,13 +193,15 @@ int main(int argc, char** argv) {
   auto weights = gpu::host::host_weights::load(*file);
   if (!weights)
     return std::fprintf(stderr, "%s\n", weights.error().context.c_str()), 2;
-  std::printf(R"({"bench":"load","seconds":%.3f,"packed_bytes":%llu})" "\n", seconds(clock_type::now() - load_begin),
-              static_cast<unsigned long long>((*weights)->bytes()));
+  std::printf(R"({"bench":"load","seconds":%.3f,"packed_bytes":%llu})"
+              "\n",
+              seconds(clock_type::now() - load_begin), static_cast<unsigned long long>((*weights)->bytes()));
   auto pool = gpu::host::compute_pool::make(options->threads);
   constexpr std::uint32_t batch_max = 8;
   const std::uint32_t tokens_max = std::max(options->prompt, 128u) + options->steps + block_tokens;
   const std::uint32_t blocks_each = tokens_max / block_tokens + 1;
-  auto made = gpu::host::make_host_executor(*weights, *pool, {.kv_blocks = blocks_each * batch_max, .tokens_max = 8192, .simd = options->simd});
+  auto made = gpu::host::make_host_executor(
+    *weights, *pool, {.kv_blocks = blocks_each * batch_max, .tokens_max = 8192, .simd = options->simd});
   if (!made)
     return std::fprintf(stderr, "%s\n", made.error().context.c_str()), 3;
   auto& executor = **made;
@@ -233,8 +243,10 @@ int main(int argc, char** argv) {
     }
     decode.print(executor, (*pool)->threads(), "decode", batch, context);
     if (batch == 1)
-      std::printf(R"({"bench":"read","threads":%u,"bytes":%llu,"bytes_per_s":%.4g,"share_of_it_that_decode_reads":%.2f})" "\n",
-                  (*pool)->threads(), static_cast<unsigned long long>((*weights)->bytes()), rate,
-                  decode.median() * static_cast<double>((*weights)->bytes()) / rate);
+      std::printf(
+        R"({"bench":"read","threads":%u,"bytes":%llu,"bytes_per_s":%.4g,"share_of_it_that_decode_reads":%.2f})"
+        "\n",
+        (*pool)->threads(), static_cast<unsigned long long>((*weights)->bytes()), rate,
+        decode.median() * static_cast<double>((*weights)->bytes()) / rate);
   }
 }

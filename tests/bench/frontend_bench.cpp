@@ -88,7 +88,8 @@ double measure_frontend(const options& o) {
     if (::read(channel[0], &port, sizeof port) != sizeof port)
       ::_exit(1);
     std::vector<int> sockets;
-    const auto request = post("/v1/chat/completions", R"({"model":"bytes","stream":true,"messages":[{"role":"user","content":"x"}]})");
+    const auto request =
+      post("/v1/chat/completions", R"({"model":"bytes","stream":true,"messages":[{"role":"user","content":"x"}]})");
     for (std::size_t i = 0; i < o.streams; ++i) {
       sockets.push_back(connect_to(port));
       if (::send(sockets.back(), request.data(), request.size(), 0) < 0)
@@ -121,7 +122,8 @@ double measure_frontend(const options& o) {
       std::this_thread::sleep_for(std::chrono::microseconds{50});
   }
   node.wait_for_open_streams(0);
-  const auto used = (seconds(CLOCK_PROCESS_CPUTIME_ID) - process_begin) - (seconds(CLOCK_THREAD_CPUTIME_ID) - feeder_begin);
+  const auto used =
+    (seconds(CLOCK_PROCESS_CPUTIME_ID) - process_begin) - (seconds(CLOCK_THREAD_CPUTIME_ID) - feeder_begin);
   int status = 0;
   ::waitpid(child, &status, 0);
   ::close(channel[0]);
@@ -217,7 +219,7 @@ int main(int argc, char** argv) {
       bare.push_back(in_process(measure_send, o));
     std::printf("pair %d: frontend %.0f, bare send() %.0f tokens per CPU-second\n", i + 1, rate, bare.back());
   }
-  std::printf("%zu streams of %u tokens, median of %zu: frontend %.0f, bare send() %.0f, share %.1f %%\n", o.streams, o.tokens,
-              ours.size(), median(ours), median(bare), 100 * median(ours) / median(bare));
+  std::printf("%zu streams of %u tokens, median of %zu: frontend %.0f, bare send() %.0f, share %.1f %%\n", o.streams,
+              o.tokens, ours.size(), median(ours), median(bare), 100 * median(ours) / median(bare));
   return ours.empty() ? 1 : 0;
 }

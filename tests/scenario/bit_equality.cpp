@@ -20,7 +20,7 @@ namespace troupe::test {
 namespace {
 
 /// Around the ends of blocks and chunks, and far from them.
-constexpr std::uint32_t prompt_lengths[] = {5,  7,  9,  11, 15,  16,  17,  31,  32,  33,
+constexpr std::uint32_t prompt_lengths[] = {5,  7,  9,  11,  15,  16,  17,  31,  32,  33,
                                             48, 64, 65, 100, 127, 208, 256, 400, 700, 1500};
 constexpr std::uint32_t block_tokens = 16;
 /// Enough that every sequence needs another block while it decodes.
@@ -75,7 +75,8 @@ std::int64_t prompt_tokens(const requests& all) {
 /// Compares runs with the undisturbed one: aggregated, one at a time, in whole prompts, on two threads.
 class comparison {
 public:
-  comparison(host_node::options undisturbed, requests all) : options_(std::move(undisturbed)), requests_(std::move(all)) {}
+  comparison(host_node::options undisturbed, requests all)
+    : options_(std::move(undisturbed)), requests_(std::move(all)) {}
 
   const requests& all() const { return requests_; }
   const host_node::options& options() const { return options_; }

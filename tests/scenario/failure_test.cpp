@@ -48,8 +48,8 @@ TEST_CASE("an actor that is killed in mid-request is restarted, and the request 
   auto right = undisturbed_text();
   // Steps before the kill: in mid-prefill, at the hand-over, in mid-decode.
   for (std::uint32_t steps : {1u, 2u, 3u, 10u, 30u})
-    for (auto& service : {prefill_1, decode_1, std::string{local_services::router}, std::string{local_services::directory},
-                          std::string{local_services::transport_endpoint}}) {
+    for (auto& service : {prefill_1, decode_1, std::string{local_services::router},
+                          std::string{local_services::directory}, std::string{local_services::transport_endpoint}}) {
       CAPTURE(steps);
       CAPTURE(service);
       scenario node{{.chunk_tokens = 50}};

@@ -56,8 +56,16 @@ TEST_CASE("an actor that crashes while a client reads is restarted, and the text
     {"prefill worker", [](live_node& n) { n.kill(prefill_1); }},
     {"decode worker", [](live_node& n) { n.kill(decode_1); }},
     {"transport endpoint", [](live_node& n) { n.kill(local_services::transport_endpoint); }},
-    {"prefill device", [](live_node& n) { if (auto e = n.executor(0)) e->lose_device(); }},
-    {"decode device", [](live_node& n) { if (auto e = n.executor(1)) e->lose_device(); }},
+    {"prefill device",
+     [](live_node& n) {
+       if (auto e = n.executor(0))
+         e->lose_device();
+     }},
+    {"decode device",
+     [](live_node& n) {
+       if (auto e = n.executor(1))
+         e->lose_device();
+     }},
   };
   // Text that the client has when it strikes: none (the prompt is being computed), the hand-over's, more.
   for (std::size_t seen : {0u, 1u, 20u})

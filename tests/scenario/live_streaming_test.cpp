@@ -19,7 +19,8 @@ namespace {
 constexpr std::size_t decode_place = 1;
 
 /// Streams `count` different completions at the same time, each read by a thread of its own.
-std::vector<std::unique_ptr<stream_client>> stream_together(live_node& node, std::uint32_t count, std::uint32_t tokens) {
+std::vector<std::unique_ptr<stream_client>> stream_together(live_node& node, std::uint32_t count,
+                                                            std::uint32_t tokens) {
   const auto port = node.port();
   std::vector<std::unique_ptr<stream_client>> clients;
   for (std::uint32_t i = 0; i < count; ++i)

@@ -73,7 +73,9 @@ TEST_CASE("token k reaches the hub while step k + 2 is held") {
 TEST_CASE("a step has room for every sequence that may run") {
   scenario node{aggregated({.blocks = 400, .running_max = 100})};
   std::size_t rows_most = 0;
-  node.executors().before_submit = [&](observed_executor&, const gpu::step& s) { rows_most = std::max(rows_most, s.rows.size()); };
+  node.executors().before_submit = [&](observed_executor&, const gpu::step& s) {
+    rows_most = std::max(rows_most, s.rows.size());
+  };
   for (std::uint64_t id = 1; id <= 100; ++id)
     node.start(distinct_request(id, 20, 20));
   node.settle();

@@ -28,8 +28,9 @@ inline served_model byte_model() {
   v.types.push_back(text::token_type::control);
   v.eos = byte_model_end;
   auto tokenizer = text::tokenizer::make(std::move(v));
-  auto chat = text::chat_template::parse("{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}"
-                                         "{% if messages[0].content == 'refuse' %}{{ raise_exception('no') }}{% endif %}");
+  auto chat =
+    text::chat_template::parse("{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}"
+                               "{% if messages[0].content == 'refuse' %}{{ raise_exception('no') }}{% endif %}");
   served_model out;
   out.name = "bytes";
   out.file = "bytes.gguf";

@@ -55,9 +55,7 @@ public:
     return values;
   }
 
-  bool take_magic(std::string_view magic) {
-    return std::string_view(take<std::array<char, 8>>().data(), 8) == magic;
-  }
+  bool take_magic(std::string_view magic) { return std::string_view(take<std::array<char, 8>>().data(), 8) == magic; }
 
   bool failed() const { return failed_; }
   std::size_t remaining() const { return rest_.size(); }

@@ -77,8 +77,11 @@ void executor_driver::add_row(gpu::step& step, driven_sequence& s, std::uint32_t
   const auto end = s.computed + count;
   while (s.blocks.size() * block_tokens < end)
     s.blocks.push_back(take_block());
-  gpu::row r{.slot = s.slot, .position = s.computed, .tokens_begin = static_cast<std::uint32_t>(step.tokens.size()),
-             .tokens_count = count, .blocks_begin = static_cast<std::uint32_t>(step.blocks.size()),
+  gpu::row r{.slot = s.slot,
+             .position = s.computed,
+             .tokens_begin = static_cast<std::uint32_t>(step.tokens.size()),
+             .tokens_count = count,
+             .blocks_begin = static_cast<std::uint32_t>(step.blocks.size()),
              .blocks_count = static_cast<std::uint32_t>(s.blocks.size()),
              .want = end == s.tokens.size() ? gpu::row_want::sample : gpu::row_want::none};
   step.tokens.insert(step.tokens.end(), s.tokens.begin() + s.computed, s.tokens.begin() + end);
@@ -104,7 +107,8 @@ void executor_driver::advance(std::span<driven_sequence* const> sequences, std::
   for (std::size_t i = 0; i < rows.size(); ++i) {
     auto& s = *sequences[i];
     s.computed += rows[i].tokens_count;
-    require(result.rows.at(i).token.has_value() == (rows[i].want == gpu::row_want::sample), "a token too many or too few");
+    require(result.rows.at(i).token.has_value() == (rows[i].want == gpu::row_want::sample),
+            "a token too many or too few");
     if (result.rows[i].token) {
       s.tokens.push_back(result.rows[i].token->token);
       s.hashes.push_back(result.rows[i].logits_hash);
@@ -115,7 +119,8 @@ void executor_driver::advance(std::span<driven_sequence* const> sequences, std::
 void executor_driver::generate(std::span<driven_sequence* const> sequences, std::uint32_t count, std::uint32_t chunk) {
   for (;;) {
     std::vector<driven_sequence*> unfinished;
-    std::ranges::copy_if(sequences, std::back_inserter(unfinished), [&](auto* s) { return s->output().size() < count; });
+    std::ranges::copy_if(sequences, std::back_inserter(unfinished),
+                         [&](auto* s) { return s->output().size() < count; });
     if (unfinished.empty())
       return;
     advance(unfinished, chunk);

@@ -106,9 +106,9 @@ expected<remote_region, transport::error> fault_backend::import(peer_id owner, s
   return imported;
 }
 
-expected<ticket, transport::error> fault_backend::write(region_id source, std::span<const run> source_runs, remote_region target,
-                                             std::span<const run> target_runs, std::span<const std::byte> note,
-                                             steady_time deadline) {
+expected<ticket, transport::error> fault_backend::write(region_id source, std::span<const run> source_runs,
+                                                        remote_region target, std::span<const run> target_runs,
+                                                        std::span<const std::byte> note, steady_time deadline) {
   std::lock_guard lock{mutex_};
   auto index = writes_++;
   if (policy_.refuse.contains(index))

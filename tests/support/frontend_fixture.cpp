@@ -15,7 +15,8 @@ namespace {
 struct fake_session_state {
   static inline const char* name = "troupe.test.fake-session";
 
-  fake_session_state(request_session_actor::pointer s, request_id id, fake_sessions* log) : self(s), request(id), sessions(log) {}
+  fake_session_state(request_session_actor::pointer s, request_id id, fake_sessions* log)
+    : self(s), request(id), sessions(log) {}
 
   request_session_actor::behavior_type make_behavior() {
     return {
@@ -60,7 +61,8 @@ void fake_sessions::note_cancelled(request_id id) {
 }
 
 std::size_t fake_sessions::cancelled() const {
-  return static_cast<std::size_t>(std::count_if(sessions_.begin(), sessions_.end(), [](const session& s) { return s.cancelled; }));
+  return static_cast<std::size_t>(
+    std::count_if(sessions_.begin(), sessions_.end(), [](const session& s) { return s.cancelled; }));
 }
 
 std::vector<fake_sessions::session> fake_sessions::wait_for(std::size_t count, std::chrono::milliseconds time) {
@@ -83,7 +85,8 @@ frontend_fixture::frontend_fixture(rest_gateway_config config) {
   config.http.port = 0;
   if (config.api.models.empty())
     config.api.models.push_back(byte_model());
-  config.session_factory = [system = system_.get(), sessions = sessions_, hub = hub_](inference_request request, stream_hub_actor h) {
+  config.session_factory = [system = system_.get(), sessions = sessions_, hub = hub_](inference_request request,
+                                                                                      stream_hub_actor h) {
     *hub = h; // before the test knows of the session, under whose lock it learns of it
     return sessions->make(*system, std::move(request));
   };
@@ -114,7 +117,8 @@ bool frontend_fixture::feed(std::vector<stream_tokens> streams) {
   return acknowledged;
 }
 
-bool frontend_fixture::feed(const inference_request& to, std::uint32_t first_index, std::string_view text, finish_reason finish) {
+bool frontend_fixture::feed(const inference_request& to, std::uint32_t first_index, std::string_view text,
+                            finish_reason finish) {
   return feed({tokens_of(to.id, first_index, text, finish)});
 }
 

@@ -79,6 +79,7 @@ private:
   std::uint16_t port_ = 0;
 };
 
-stream_tokens tokens_of(request_id, std::uint32_t first_index, std::string_view text, finish_reason = finish_reason::none);
+stream_tokens tokens_of(request_id, std::uint32_t first_index, std::string_view text,
+                        finish_reason = finish_reason::none);
 
 } // namespace troupe::test

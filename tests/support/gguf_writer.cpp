@@ -114,8 +114,7 @@ void gguf_writer::add_tensor(std::string_view name, gpu::tensor_type type, std::
   tensors_.push_back({std::string{name}, type, {dims.begin(), dims.end()}, {data.begin(), data.end()}});
 }
 
-void gguf_writer::add_tensor(std::string_view name, std::span<const std::uint64_t> dims,
-                             std::span<const float> data) {
+void gguf_writer::add_tensor(std::string_view name, std::span<const std::uint64_t> dims, std::span<const float> data) {
   add_tensor(name, gpu::tensor_type::f32, dims, std::as_bytes(data));
 }
 

@@ -176,11 +176,14 @@ node_config host_node::configure() const {
 void host_node::start_actors() {
   node_parts parts;
   parts.model = "test";
-  parts.make_executor = [o = options_, pool = pool_, log = log_](const worker_section& section)
-    -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
-    gpu::host::host_executor_options options{.kv_blocks = o.blocks, .slots_max = section.running_max,
-                                             .rows_max = section.running_max, .tokens_max = section.batch_tokens,
-                                             .hash_logits = true, .simd = o.path};
+  parts.make_executor = [o = options_, pool = pool_, log = log_](
+                          const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
+    gpu::host::host_executor_options options{.kv_blocks = o.blocks,
+                                             .slots_max = section.running_max,
+                                             .rows_max = section.running_max,
+                                             .tokens_max = section.batch_tokens,
+                                             .hash_logits = true,
+                                             .simd = o.path};
     auto made = gpu::host::make_host_executor(o.weights, pool, options);
     if (!made)
       return unexpected{made.error()};

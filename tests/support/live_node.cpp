@@ -90,7 +90,8 @@ live_node::live_node(const options& o) : node_(config_of(o)) {
   parts.model = "bytes";
   // The first executors are the prefill workers', in the order of the supervisor's children; a restarted worker takes
   // the place of the one that is gone.
-  parts.make_executor = [this, o](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
+  parts.make_executor = [this,
+                         o](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
     std::lock_guard lock{mutex_};
     std::size_t place = 0;
     while (place < executors_.size() && !executors_[place].expired())

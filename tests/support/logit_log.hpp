@@ -56,7 +56,8 @@ public:
 
   const gpu::executor_info& info() const override { return inner_->info(); }
   void on_done(std::function<void(gpu::step_result)>) override;
-  gpu::errc open(slot_id, const sampling_options&, std::span<const token_id> history, std::uint32_t prompt_tokens) override;
+  gpu::errc open(slot_id, const sampling_options&, std::span<const token_id> history,
+                 std::uint32_t prompt_tokens) override;
   void close(slot_id slot) override { inner_->close(slot); }
   gpu::errc submit(gpu::step) override;
   region_view kv_memory(std::size_t group) override { return inner_->kv_memory(group); }

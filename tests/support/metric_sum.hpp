@@ -21,8 +21,14 @@ struct metric_sum {
       if (label.name() == "role" && label.value() == role)
         sum += value;
   }
-  void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m, const caf::telemetry::int_counter* c) { add(f, m, c->value()); }
-  void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m, const caf::telemetry::int_gauge* g) { add(f, m, g->value()); }
+  void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m,
+                  const caf::telemetry::int_counter* c) {
+    add(f, m, c->value());
+  }
+  void operator()(const caf::telemetry::metric_family* f, const caf::telemetry::metric* m,
+                  const caf::telemetry::int_gauge* g) {
+    add(f, m, g->value());
+  }
   template <class T>
   void operator()(const caf::telemetry::metric_family*, const caf::telemetry::metric*, const T*) {}
 };

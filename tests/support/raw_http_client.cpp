@@ -103,13 +103,12 @@ raw_http_client::answer raw_http_client::receive_answer() {
   return out;
 }
 
-std::string get(std::string_view path) {
-  return "GET " + std::string{path} + " HTTP/1.1\r\nHost: test\r\n\r\n";
-}
+std::string get(std::string_view path) { return "GET " + std::string{path} + " HTTP/1.1\r\nHost: test\r\n\r\n"; }
 
 std::string post(std::string_view path, std::string_view body, std::string_view more_headers) {
-  return "POST " + std::string{path} + " HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n" + std::string{more_headers}
-         + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string{body};
+  return "POST " + std::string{path} + " HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+         + std::string{more_headers} + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n"
+         + std::string{body};
 }
 
 std::string without_chunks(std::string_view body) {

@@ -88,8 +88,8 @@ expected<sampling_goldens, error> sampling_goldens::load(const std::filesystem::
   if (!bytes)
     return unexpected{bytes.error()};
   byte_reader in(*bytes);
-  if (!in.take_magic("TRSAMPL1") || in.take<std::uint32_t>() != std::size(names)
-      || in.take<std::uint32_t>() != rows || in.take<std::uint32_t>() != vocabulary)
+  if (!in.take_magic("TRSAMPL1") || in.take<std::uint32_t>() != std::size(names) || in.take<std::uint32_t>() != rows
+      || in.take<std::uint32_t>() != vocabulary)
     return fail(errc::invalid_argument, path.string() + " is not the sampling goldens of this reader");
   sampling_goldens result;
   result.records_ = in.take_many<record>(std::size(names) * rows);

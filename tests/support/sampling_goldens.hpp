@@ -41,8 +41,8 @@ class sampling_goldens {
 public:
   /// Names of the options, in the file's order.
   static constexpr std::string_view names[] = {
-    "temperature",       "top_p",              "top_k",      "min_p",   "presence_penalty",
-    "frequency_penalty", "repetition_penalty", "logit_bias", "combined"};
+    "temperature",        "top_p",      "top_k",   "min_p", "presence_penalty", "frequency_penalty",
+    "repetition_penalty", "logit_bias", "combined"};
   static constexpr std::uint32_t rows = 1000;
   static constexpr std::uint32_t vocabulary = 512;
 

@@ -101,8 +101,8 @@ scenario::scenario(options o) : system_(std::make_unique<caf::actor_system>(conf
   node_parts parts;
   parts.model = "mock";
   parts.poll = transport_endpoint_config::polling::by_test;
-  parts.make_executor = [this, o](const worker_section& section)
-    -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
+  parts.make_executor = [this,
+                         o](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
     gpu::mock::mock_options options;
     options.steps = gpu::mock::pace::manual;
     options.kv_blocks = o.blocks;

@@ -56,7 +56,8 @@ public:
   ~scenario();
 
   /// A request of the mock model, placed by a session of its own. Defaults: greedy, 16 tokens.
-  static inference_request make_request(std::uint64_t id, std::uint32_t prompt_tokens, std::uint32_t output_tokens = 16);
+  static inference_request make_request(std::uint64_t id, std::uint32_t prompt_tokens,
+                                        std::uint32_t output_tokens = 16);
   request_session_actor start(inference_request);
   /// Everything that the hub's client with this id got.
   received& client(std::uint64_t id) { return clients_[request_id{id}]; }

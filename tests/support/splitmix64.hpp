@@ -19,9 +19,7 @@ public:
   }
 
   /// A number in [0, n).
-  std::uint32_t below(std::uint32_t n) {
-    return static_cast<std::uint32_t>(((next() >> 32) * n) >> 32);
-  }
+  std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(((next() >> 32) * n) >> 32); }
 
 private:
   std::uint64_t state_;

@@ -71,7 +71,9 @@ std::string stream_body(std::uint32_t number, std::uint32_t prompt_tokens, std::
   nlohmann::json prompt = nlohmann::json::array();
   for (std::uint32_t i = 0; i < prompt_tokens; ++i)
     prompt.push_back((i * 7 + number * 31 + 3) % 200);
-  return nlohmann::json{{"model", "bytes"}, {"prompt", prompt}, {"max_tokens", output_tokens}, {"temperature", 0}, {"stream", true}}.dump();
+  return nlohmann::json{
+    {"model", "bytes"}, {"prompt", prompt}, {"max_tokens", output_tokens}, {"temperature", 0}, {"stream", true}}
+    .dump();
 }
 
 } // namespace troupe::test

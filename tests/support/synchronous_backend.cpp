@@ -9,9 +9,9 @@
 namespace troupe::test {
 
 expected<transport::ticket, transport::error>
-synchronous_backend::write(region_id source, std::span<const transport::run> source_runs, transport::remote_region target,
-                           std::span<const transport::run> target_runs, std::span<const std::byte> note,
-                           transport::steady_time deadline) {
+synchronous_backend::write(region_id source, std::span<const transport::run> source_runs,
+                           transport::remote_region target, std::span<const transport::run> target_runs,
+                           std::span<const std::byte> note, transport::steady_time deadline) {
   // Deadlines of a virtual clock mean nothing to a real thread.
   (void)deadline;
   auto what = inner_->write(source, source_runs, target, target_runs, note, transport::steady_time::max());
@@ -46,7 +46,8 @@ void synchronous_backend::await(transport::ticket what) {
     std::array<transport::completion, 16> completions;
     std::array<transport::arrival, 16> arrivals;
     auto count = inner_->poll(completions, arrivals);
-    completions_.insert(completions_.end(), completions.begin(), completions.begin() + static_cast<std::ptrdiff_t>(count.completions));
+    completions_.insert(completions_.end(), completions.begin(),
+                        completions.begin() + static_cast<std::ptrdiff_t>(count.completions));
     arrivals_.insert(arrivals_.end(), arrivals.begin(), arrivals.begin() + static_cast<std::ptrdiff_t>(count.arrivals));
   }
 }

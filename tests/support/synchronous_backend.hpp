@@ -21,7 +21,8 @@ public:
   expected<std::string, transport::error> describe(region_id region, transport::peer_id reader) override {
     return inner_->describe(region, reader);
   }
-  expected<transport::remote_region, transport::error> import(transport::peer_id owner, std::string_view text) override {
+  expected<transport::remote_region, transport::error> import(transport::peer_id owner,
+                                                              std::string_view text) override {
     return inner_->import(owner, text);
   }
   expected<transport::ticket, transport::error> write(region_id source, std::span<const transport::run> source_runs,

@@ -21,7 +21,9 @@ void append(std::vector<std::byte>& out, T value) {
 }
 
 /// In [-1, 1).
-float symmetric(splitmix64& random) { return static_cast<float>(static_cast<double>(random.next() >> 40) * 0x1p-23 - 1); }
+float symmetric(splitmix64& random) {
+  return static_cast<float>(static_cast<double>(random.next() >> 40) * 0x1p-23 - 1);
+}
 
 /// f16 of a normal positive or negative number whose low mantissa bits do not matter.
 std::uint16_t half(float x) {
@@ -29,7 +31,8 @@ std::uint16_t half(float x) {
   const auto exponent = static_cast<int>(bits >> 23 & 0xff) - 127 + 15;
   if (exponent <= 0)
     return 0;
-  return static_cast<std::uint16_t>((bits >> 16 & 0x8000) | static_cast<std::uint32_t>(exponent) << 10 | (bits >> 13 & 0x3ff));
+  return static_cast<std::uint16_t>((bits >> 16 & 0x8000) | static_cast<std::uint32_t>(exponent) << 10
+                                    | (bits >> 13 & 0x3ff));
 }
 
 void append_block(std::vector<std::byte>& out, tensor_type type, float scale, splitmix64& random) {

@@ -63,11 +63,11 @@ value integer_operation(runtime& rt, arithmetic_op op, std::int64_t a, std::int6
   if (op == arithmetic_op::divide)
     return value::number(static_cast<double>(static_cast<long double>(a) / static_cast<long double>(b)));
   if (b == -1) // the quotient of the smallest integer does not fit
-    return op == arithmetic_op::modulo ? value::number(std::int64_t{0})
-                                       : value::number(checked_multiply(rt, a, -1));
+    return op == arithmetic_op::modulo ? value::number(std::int64_t{0}) : value::number(checked_multiply(rt, a, -1));
   // Python rounds to minus infinity, C to zero.
   const bool adjust = a % b != 0 && (a % b < 0) != (b < 0);
-  return op == arithmetic_op::modulo ? value::number(a % b + (adjust ? b : 0)) : value::number(a / b - (adjust ? 1 : 0));
+  return op == arithmetic_op::modulo ? value::number(a % b + (adjust ? b : 0))
+                                     : value::number(a / b - (adjust ? 1 : 0));
 }
 
 double real_modulo(double a, double b) {

@@ -19,7 +19,8 @@ attribute_path::attribute_path(runtime& rt, const value* path) : parts_(rt.memor
   while (true) {
     rt.charge();
     const std::string_view part = rest.substr(0, rest.find('.'));
-    const bool number = !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool number =
+      !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
     const auto index = number ? parse_integer(rt, part, 10) : std::nullopt;
     parts_.push(index ? value::number(*index) : value::string(part));
     if (part.size() == rest.size())

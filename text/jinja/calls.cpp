@@ -154,8 +154,7 @@ void interpreter::bind_parameters(const macro_closure& macro, const arguments& a
   if (node.uses_kwargs)
     define(in, program_.kwargs, rest.finish());
   if (node.uses_varargs)
-    define(in, program_.varargs,
-           make_tuple(rt_, args.positional.subspan(std::min(args.positional.size(), count))));
+    define(in, program_.varargs, make_tuple(rt_, args.positional.subspan(std::min(args.positional.size(), count))));
   for (std::size_t i = 0; i < count; ++i) {
     const parameter& p = node.parameters[i];
     const auto named = std::find_if(args.named.begin(), args.named.end(), [&](const keyword_argument& keyword) {

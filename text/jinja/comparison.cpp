@@ -14,8 +14,9 @@ long double exact(const value& v) {
 }
 
 bool equal_lists(runtime& rt, std::span<const value> a, std::span<const value> b) {
-  return a.size() == b.size()
-         && std::equal(a.begin(), a.end(), b.begin(), [&rt](const value& x, const value& y) { return equal(rt, x, y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [&rt](const value& x, const value& y) {
+           return equal(rt, x, y);
+         });
 }
 
 bool equal_dicts(runtime& rt, const dictionary& a, const dictionary& b) {

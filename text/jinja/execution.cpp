@@ -121,9 +121,7 @@ interpreter::flow interpreter::execute_with(const with_node& node, scope& in) {
   return execute(node.body, *inner);
 }
 
-void interpreter::execute_for(const for_node& node, scope& in) {
-  run_loop(node, evaluate(*node.items, in), in, 0);
-}
+void interpreter::execute_for(const for_node& node, scope& in) { run_loop(node, evaluate(*node.items, in), in, 0); }
 
 void interpreter::run_loop(const for_node& node, const value& items, scope& outer, std::uint32_t depth) {
   auto* loop = rt_.memory.make<loop_state>();

@@ -108,8 +108,14 @@ value attribute(interpreter& in, const value& input, const arguments& args) {
 
 const filter_table& selection_filters() {
   static const filter_table table{
-    {"select", select}, {"reject", reject},      {"selectattr", select_attribute}, {"rejectattr", reject_attribute},
-    {"map", map},       {"default", otherwise}, {"d", otherwise},                 {"attr", attribute},
+    {"select", select},
+    {"reject", reject},
+    {"selectattr", select_attribute},
+    {"rejectattr", reject_attribute},
+    {"map", map},
+    {"default", otherwise},
+    {"d", otherwise},
+    {"attr", attribute},
   };
   return table;
 }

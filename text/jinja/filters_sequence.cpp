@@ -92,9 +92,11 @@ struct keyed {
 /// Stable, by key; Python's reverse keeps equal items in order too.
 void sort_by_key(runtime& rt, growing<keyed>& items, const value* reverse) {
   if (reverse != nullptr && expect_integer(rt, *reverse, "'reverse'") != 0)
-    std::stable_sort(items.begin(), items.end(), [&rt](const keyed& a, const keyed& b) { return less(rt, b.key, a.key); });
+    std::stable_sort(items.begin(), items.end(),
+                     [&rt](const keyed& a, const keyed& b) { return less(rt, b.key, a.key); });
   else
-    std::stable_sort(items.begin(), items.end(), [&rt](const keyed& a, const keyed& b) { return less(rt, a.key, b.key); });
+    std::stable_sort(items.begin(), items.end(),
+                     [&rt](const keyed& a, const keyed& b) { return less(rt, a.key, b.key); });
 }
 
 value without_keys(runtime& rt, const growing<keyed>& sorted) {
@@ -221,7 +223,9 @@ value batch(interpreter& in, const value& input, const arguments& args) {
   return generate(rt, [&](growing<value>& out) {
     const bool fill = bound[1] != nullptr && !bound[1]->is(kind::none);
     growing<value> row{rt.memory};
-    const auto full = [&] { return compare(rt, comparison_op::equal, value::number(static_cast<std::int64_t>(row.size())), *bound[0]); };
+    const auto full = [&] {
+      return compare(rt, comparison_op::equal, value::number(static_cast<std::int64_t>(row.size())), *bound[0]);
+    };
     for (const value& item : items_of(rt, input)) {
       rt.charge();
       if (full()) {
@@ -293,10 +297,10 @@ value group_by(interpreter& in, const value& input, const arguments& args) {
 
 const filter_table& sequence_filters() {
   static const filter_table table{
-    {"length", length},   {"count", length}, {"list", list},       {"first", first},     {"last", last},
-    {"join", join},       {"items", items},  {"dictsort", dictsort}, {"sort", sort},     {"unique", unique},
-    {"min", min},         {"max", max},      {"sum", sum},         {"reverse", reverse}, {"batch", batch},
-    {"slice", slices},    {"groupby", group_by},
+    {"length", length}, {"count", length},     {"list", list},         {"first", first},     {"last", last},
+    {"join", join},     {"items", items},      {"dictsort", dictsort}, {"sort", sort},       {"unique", unique},
+    {"min", min},       {"max", max},          {"sum", sum},           {"reverse", reverse}, {"batch", batch},
+    {"slice", slices},  {"groupby", group_by},
   };
   return table;
 }

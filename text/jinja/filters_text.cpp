@@ -227,10 +227,22 @@ value to_json(interpreter& in, const value& input, const arguments& args) {
 
 const filter_table& text_filters() {
   static const filter_table table{
-    {"upper", upper},     {"lower", lower},       {"capitalize", capitalize},     {"title", title},
-    {"trim", trim},       {"replace", replace},   {"string", string},             {"escape", escape},
-    {"e", escape},        {"safe", safe},         {"forceescape", force_escape},  {"indent", indent},
-    {"center", center},   {"truncate", truncate}, {"wordcount", word_count},      {"format", format},
+    {"upper", upper},
+    {"lower", lower},
+    {"capitalize", capitalize},
+    {"title", title},
+    {"trim", trim},
+    {"replace", replace},
+    {"string", string},
+    {"escape", escape},
+    {"e", escape},
+    {"safe", safe},
+    {"forceescape", force_escape},
+    {"indent", indent},
+    {"center", center},
+    {"truncate", truncate},
+    {"wordcount", word_count},
+    {"format", format},
     {"tojson", to_json},
   };
   return table;

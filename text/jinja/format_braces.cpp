@@ -25,7 +25,9 @@ format_spec parse_spec(runtime& rt, std::string_view text) {
       at = 1;
     }
   }
-  const auto next_is = [&](std::string_view any) { return at < text.size() && any.find(text[at]) != std::string_view::npos; };
+  const auto next_is = [&](std::string_view any) {
+    return at < text.size() && any.find(text[at]) != std::string_view::npos;
+  };
   if (next_is("+- "))
     spec.sign = text[at++];
   if (next_is("#")) {

@@ -30,7 +30,8 @@ public:
       }
     }
     // Python lets what can be subscripted go unused, as it may be there for named conversions.
-    const bool maybe_named = args_.is(kind::dict) || args_.is(kind::list) || args_.is(kind::range) || args_.is(kind::undefined);
+    const bool maybe_named =
+      args_.is(kind::dict) || args_.is(kind::list) || args_.is(kind::range) || args_.is(kind::undefined);
     if (!maybe_named && !named_ && used_ < positional_.size())
       rt_.fail("not all arguments are used by the format string");
     return as_string(rt_, out_);
@@ -173,9 +174,7 @@ private:
       case 'f':
       case 'F':
       case 'g':
-      case 'G':
-        spec.type = type;
-        return append_formatted(rt_, out_, value::number(content.as_real()), spec);
+      case 'G': spec.type = type; return append_formatted(rt_, out_, value::number(content.as_real()), spec);
       default: rt_.fail("unsupported format character '" + std::string{type} + "'");
     }
   }

@@ -12,7 +12,8 @@ namespace troupe::text::jinja {
 
 namespace {
 
-void append_padded(text_builder& out, std::string_view sign, std::string_view body, const format_spec& spec, char align) {
+void append_padded(text_builder& out, std::string_view sign, std::string_view body, const format_spec& spec,
+                   char align) {
   const auto length = static_cast<std::int64_t>(count_code_points(sign) + count_code_points(body));
   const std::int64_t missing = spec.width > length ? spec.width - length : 0;
   const std::int64_t before = align == '>' ? missing : align == '^' ? missing / 2 : 0;
@@ -71,7 +72,8 @@ std::string real_digits(double x, const format_spec& spec) {
   const std::string pattern = std::string{"%"} + (spec.alternate ? "#" : "") + ".*" + type;
   const int precision = spec.precision < 0 ? 6 : static_cast<int>(spec.precision);
   std::string digits(static_cast<std::size_t>(format_width_max + 400), '\0');
-  const int size = std::snprintf(digits.data(), digits.size(), pattern.c_str(), precision, spec.type == '%' ? x * 100 : x);
+  const int size =
+    std::snprintf(digits.data(), digits.size(), pattern.c_str(), precision, spec.type == '%' ? x * 100 : x);
   digits.resize(static_cast<std::size_t>(size));
   if (spec.type == 0 && digits.find_first_of(".e") == std::string::npos)
     digits += ".0"; // a float never looks like an integer
@@ -110,7 +112,8 @@ void append_formatted(runtime& rt, text_builder& out, const value& v, const form
   const char align = spec.align != 0 ? spec.align : '>';
   if (spec.type == 'c')
     return append_padded(out, {}, encode(static_cast<char32_t>(expect_integer(rt, v, "a character"))), spec, align);
-  const bool wants_integer = spec.type == 'd' || spec.type == 'x' || spec.type == 'X' || spec.type == 'o' || spec.type == 'b';
+  const bool wants_integer =
+    spec.type == 'd' || spec.type == 'x' || spec.type == 'X' || spec.type == 'o' || spec.type == 'b';
   if (v.is_integral() && (wants_integer || spec.type == 0)) {
     const std::int64_t x = v.as_integer();
     return append_padded(out, sign_of(x < 0, spec), integer_digits(rt, x, spec), spec, align);

@@ -45,15 +45,15 @@ struct operator_entry {
 
 // Longer ones first.
 constexpr operator_entry operators[] = {
-  {"//", token_kind::slash_slash},  {"**", token_kind::star_star},     {"==", token_kind::equal},
-  {"!=", token_kind::not_equal},    {">=", token_kind::greater_equal}, {"<=", token_kind::less_equal},
-  {"+", token_kind::plus},          {"-", token_kind::minus},          {"/", token_kind::slash},
-  {"*", token_kind::star},          {"%", token_kind::percent},        {"~", token_kind::tilde},
-  {"[", token_kind::bracket_open},  {"]", token_kind::bracket_close},  {"(", token_kind::paren_open},
-  {")", token_kind::paren_close},   {"{", token_kind::brace_open},     {"}", token_kind::brace_close},
-  {">", token_kind::greater},       {"<", token_kind::less},           {"=", token_kind::assign},
-  {".", token_kind::dot},           {":", token_kind::colon},          {"|", token_kind::pipe},
-  {",", token_kind::comma},         {";", token_kind::semicolon},
+  {"//", token_kind::slash_slash}, {"**", token_kind::star_star},     {"==", token_kind::equal},
+  {"!=", token_kind::not_equal},   {">=", token_kind::greater_equal}, {"<=", token_kind::less_equal},
+  {"+", token_kind::plus},         {"-", token_kind::minus},          {"/", token_kind::slash},
+  {"*", token_kind::star},         {"%", token_kind::percent},        {"~", token_kind::tilde},
+  {"[", token_kind::bracket_open}, {"]", token_kind::bracket_close},  {"(", token_kind::paren_open},
+  {")", token_kind::paren_close},  {"{", token_kind::brace_open},     {"}", token_kind::brace_close},
+  {">", token_kind::greater},      {"<", token_kind::less},           {"=", token_kind::assign},
+  {".", token_kind::dot},          {":", token_kind::colon},          {"|", token_kind::pipe},
+  {",", token_kind::comma},        {";", token_kind::semicolon},
 };
 
 class lexer {
@@ -68,9 +68,7 @@ public:
   }
 
 private:
-  [[noreturn]] void fail(std::string message) const {
-    throw fault{{template_errc::syntax, std::move(message), line_}};
-  }
+  [[noreturn]] void fail(std::string message) const { throw fault{{template_errc::syntax, std::move(message), line_}}; }
 
   bool looking_at(std::string_view text, std::size_t at) const { return source_.substr(at).starts_with(text); }
 
@@ -88,9 +86,7 @@ private:
     at_ = at;
   }
 
-  std::size_t skip_space(std::size_t at) const {
-    return source_.size() - strip_left(source_.substr(at)).size();
-  }
+  std::size_t skip_space(std::size_t at) const { return source_.size() - strip_left(source_.substr(at)).size(); }
 
   bool after_newline() const { return at_ == 0 || source_[at_ - 1] == '\n'; }
 
@@ -259,8 +255,7 @@ private:
   template <class Predicate>
   std::size_t skip_digits(std::size_t at, Predicate is_digit) const {
     while (at < source_.size()
-           && (is_digit(source_[at])
-               || (source_[at] == '_' && at + 1 < source_.size() && is_digit(source_[at + 1]))))
+           && (is_digit(source_[at]) || (source_[at] == '_' && at + 1 < source_.size() && is_digit(source_[at + 1]))))
       ++at;
     return at;
   }
@@ -301,7 +296,9 @@ private:
       if (base != 10) {
         start = at_ + 2;
         end = skip_digits(start, [base](char c) {
-          const int digit = is_digit_byte(c) ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : 99;
+          const int digit = is_digit_byte(c)                         ? c - '0'
+                            : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                                     : 99;
           return digit < base;
         });
         if (end == start) { // "0x" and nothing: the number 0, then a name

@@ -72,7 +72,8 @@ value zero_fill(interpreter& in, const value& self, const arguments& args) {
   const std::int64_t width = expect_integer(rt, *bound[0], "the width");
   const std::string_view text = self.text();
   const bool has_sign = text.starts_with('-') || text.starts_with('+');
-  const value padded = pad_text(rt, text.substr(has_sign ? 1 : 0), has_sign && width > 0 ? width - 1 : width, "0", text_side::right);
+  const value padded =
+    pad_text(rt, text.substr(has_sign ? 1 : 0), has_sign && width > 0 ? width - 1 : width, "0", text_side::right);
   text_builder out{rt.memory};
   out += text.substr(0, has_sign ? 1 : 0);
   out += padded.text();

@@ -136,11 +136,8 @@ value partition(interpreter& in, const value& self, const arguments& args) {
 
 const filter_table& split_methods() {
   static const filter_table table{
-    {"split", split<from_side::left>},
-    {"rsplit", split<from_side::right>},
-    {"splitlines", lines},
-    {"partition", partition<from_side::left>},
-    {"rpartition", partition<from_side::right>},
+    {"split", split<from_side::left>},         {"rsplit", split<from_side::right>},         {"splitlines", lines},
+    {"partition", partition<from_side::left>}, {"rpartition", partition<from_side::right>},
   };
   return table;
 }

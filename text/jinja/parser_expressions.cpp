@@ -324,7 +324,8 @@ const expression* parser::parse_subscript(const expression* object) {
     indices.push_back(parse_index());
   }
   take();
-  const bool slice = indices.size() == 1 && indices[0]->kind == expression_kind::slice && indices[0]->operands[0] == nullptr;
+  const bool slice =
+    indices.size() == 1 && indices[0]->kind == expression_kind::slice && indices[0]->operands[0] == nullptr;
   if (slice) {
     // parse_index left the object's place empty
     expression& node = make(expression_kind::slice, opener.line);

@@ -47,9 +47,7 @@ void parser::expect_name(std::string_view name) {
     fail("expected " + in_quotes(name) + ", got " + describe(current()));
 }
 
-void parser::fail(const std::string& message) const {
-  throw fault{{template_errc::syntax, message, current().line}};
-}
+void parser::fail(const std::string& message) const { throw fault{{template_errc::syntax, message, current().line}}; }
 
 void parser::fail_if_unknown_since(std::size_t count) const {
   if (unknown_.size() > count)

@@ -46,7 +46,9 @@ bool is_sequence(const value& v) {
   return v.is(kind::undefined) || v.is(kind::string) || v.is(kind::list) || v.is(kind::tuple) || v.is(kind::dict)
          || v.is(kind::range);
 }
-bool is_iterable(const value& v) { return is_sequence(v) || v.is(kind::iterator) || v.is(kind::view) || v.is(kind::loop); }
+bool is_iterable(const value& v) {
+  return is_sequence(v) || v.is(kind::iterator) || v.is(kind::view) || v.is(kind::loop);
+}
 bool is_callable(const value& v) {
   return v.is(kind::undefined) || v.is(kind::macro) || v.is(kind::method) || v.is(kind::function) || v.is(kind::loop)
          || v.is(kind::joiner);

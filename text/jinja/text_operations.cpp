@@ -56,8 +56,7 @@ value strip_text(runtime& rt, std::string_view text, const value* characters, st
   return value::string(text);
 }
 
-value replace_text(runtime& rt, std::string_view text, std::string_view from, std::string_view to,
-                   std::int64_t count) {
+value replace_text(runtime& rt, std::string_view text, std::string_view from, std::string_view to, std::int64_t count) {
   rt.charge_bytes(text.size());
   text_builder out{rt.memory};
   std::size_t at = 0;

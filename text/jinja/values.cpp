@@ -221,9 +221,7 @@ std::span<const value> items_of(runtime& rt, const value& v) {
 std::uint64_t length_of(runtime& rt, const value& v) {
   switch (v.type) {
     case kind::undefined: return 0;
-    case kind::string:
-      rt.charge_bytes(std::uint64_t{v.size} * 4);
-      return count_code_points(v.text());
+    case kind::string: rt.charge_bytes(std::uint64_t{v.size} * 4); return count_code_points(v.text());
     case kind::list:
     case kind::tuple: return v.items->size;
     case kind::dict: return v.dict->size;

@@ -62,18 +62,15 @@ void memory_backend::close() {
   // Peers may still be copying into our regions; afterwards they find none.
   for (auto& [id, r] : regions_)
     r.removed = true;
-  fabric_->unpinned_.wait(lock, [this] {
-    return std::all_of(regions_.begin(), regions_.end(), [](auto& r) { return r.second.pins == 0; });
-  });
+  fabric_->unpinned_.wait(
+    lock, [this] { return std::all_of(regions_.begin(), regions_.end(), [](auto& r) { return r.second.pins == 0; }); });
   regions_.clear();
   finish_queued(errc::closed); // fences that peers put here after the thread's last look
   drop_fences_elsewhere();
   fabric_->members_.erase(self_);
 }
 
-capabilities memory_backend::caps() const {
-  return {config_.bytes_max, config_.runs_max, config_.transfers_max};
-}
+capabilities memory_backend::caps() const { return {config_.bytes_max, config_.runs_max, config_.transfers_max}; }
 
 expected<region_id, error> memory_backend::add_region(region_view view) {
   if (view.data == nullptr || view.bytes == 0)
@@ -130,9 +127,9 @@ expected<remote_region, error> memory_backend::import(peer_id owner, std::string
   return id;
 }
 
-expected<ticket, error> memory_backend::write(region_id source, std::span<const run> source_runs,
-                                              remote_region target, std::span<const run> target_runs,
-                                              std::span<const std::byte> note, steady_time deadline) {
+expected<ticket, error> memory_backend::write(region_id source, std::span<const run> source_runs, remote_region target,
+                                              std::span<const run> target_runs, std::span<const std::byte> note,
+                                              steady_time deadline) {
   if (note.size() > note_bytes_max)
     return fail(errc::invalid_argument, "a note of " + std::to_string(note.size()) + " bytes");
   transfer copy{.source = source,
@@ -196,8 +193,7 @@ void memory_backend::cancel(ticket what) {
   // A fence waits in the queue of the peer that it is about.
   for (auto& [peer, member] : fabric_->members_) {
     auto& queue = member->queue_;
-    auto i = std::find_if(queue.begin(), queue.end(),
-                          [&](auto& j) { return j.what == what && j.asked_by == self_; });
+    auto i = std::find_if(queue.begin(), queue.end(), [&](auto& j) { return j.what == what && j.asked_by == self_; });
     if (i == queue.end())
       continue;
     auto found = std::move(*i);
@@ -318,11 +314,11 @@ expected<memory_backend::region*, error> memory_backend::find_target(const place
     return fail(errc::peer_gone, "peer " + std::to_string(where.owner.value));
   auto found = owner->find_region(where.region);
   if (found == nullptr)
-    return fail(errc::unknown_region, "region " + std::to_string(where.region.value) + " of peer "
-                                        + std::to_string(where.owner.value));
+    return fail(errc::unknown_region,
+                "region " + std::to_string(where.region.value) + " of peer " + std::to_string(where.owner.value));
   if (!found->readers.contains(self_))
-    return fail(errc::revoked, "region " + std::to_string(where.region.value) + " of peer "
-                                 + std::to_string(where.owner.value));
+    return fail(errc::revoked,
+                "region " + std::to_string(where.region.value) + " of peer " + std::to_string(where.owner.value));
   return found;
 }
 

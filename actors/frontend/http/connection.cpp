@@ -38,7 +38,8 @@ std::string media_type(std::string_view value) {
   while (!value.empty() && (value.back() == ' ' || value.back() == '\t'))
     value.remove_suffix(1);
   std::string out{value};
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
   return out;
 }
 
@@ -120,7 +121,8 @@ void connection::abandon() {
 }
 
 void connection::wait_readable() {
-  if (read_pending_ || peer_closed_ || state_ == state::closed || in_.size() >= pipelined_bytes_max + owner_.config().header_bytes_max)
+  if (read_pending_ || peer_closed_ || state_ == state::closed
+      || in_.size() >= pipelined_bytes_max + owner_.config().header_bytes_max)
     return;
   read_pending_ = true;
   socket_.async_wait(boost::asio::ip::tcp::socket::wait_read,

@@ -58,7 +58,8 @@ void connection::begin_events(const http_headers& headers, const http_request& t
   if (http_1_0_) // no chunks there: the end of the connection is the end of the answer
     close_after_ = true;
   write_head(200, "text/event-stream; charset=utf-8", headers, to);
-  out_ += http_1_0_ ? "Cache-Control: no-cache\r\n\r\n" : "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
+  out_ +=
+    http_1_0_ ? "Cache-Control: no-cache\r\n\r\n" : "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
 }
 
 void connection::write_event(std::string_view text) {

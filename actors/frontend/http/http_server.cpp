@@ -86,8 +86,9 @@ expected<void, error> http_server::content::open() {
   if (ec)
     return fail(errc::invalid_config, fmt::format("'{}' is not an IP address", options.host));
   if (!address.is_loopback())
-    return fail(errc::invalid_config,
-                fmt::format("'{}' is not a loopback address, and without API keys nothing else is listened on", options.host));
+    return fail(
+      errc::invalid_config,
+      fmt::format("'{}' is not a loopback address, and without API keys nothing else is listened on", options.host));
   const tcp::endpoint endpoint{address, options.port};
   const auto where = fmt::format("{}:{}", options.host, options.port);
   acceptor.open(endpoint.protocol(), ec);

@@ -110,8 +110,7 @@ verdict read_messages(draft& d, row, json v) {
 
 verdict add_prompt(draft& d, row f, json v) {
   if (d.request.prompts.size() >= d.limits->prompts_max)
-    return refuse(std::string{f.name},
-                  fmt::format("'{}' has more than {} prompts", f.name, d.limits->prompts_max));
+    return refuse(std::string{f.name}, fmt::format("'{}' has more than {} prompts", f.name, d.limits->prompts_max));
   if (v.type() == element_type::STRING) {
     d.request.prompts.emplace_back(std::string{std::string_view{v}});
     return {};
@@ -184,7 +183,8 @@ verdict read_stop(draft& d, row f, json v) {
   if (v.get(items))
     return add(v);
   if (items.size() > d.limits->stops_max)
-    return refuse(field, fmt::format("'stop' has {} strings, but at most {} are allowed", items.size(), d.limits->stops_max));
+    return refuse(field,
+                  fmt::format("'stop' has {} strings, but at most {} are allowed", items.size(), d.limits->stops_max));
   for (json item : items)
     if (auto ok = add(item); !ok)
       return ok;
@@ -194,8 +194,8 @@ verdict read_stop(draft& d, row f, json v) {
 verdict read_stop_token_ids(draft& d, row f, json v) {
   auto ids = read_token_ids(f.name, v);
   if (ids && ids->size() > d.limits->stops_max)
-    return refuse(std::string{f.name}, fmt::format("'{}' has {} ids, but at most {} are allowed", f.name, ids->size(),
-                                                   d.limits->stops_max));
+    return refuse(std::string{f.name},
+                  fmt::format("'{}' has {} ids, but at most {} are allowed", f.name, ids->size(), d.limits->stops_max));
   return store(d.request.stop_tokens, std::move(ids));
 }
 
@@ -254,7 +254,8 @@ verdict read_seed(draft& d, row f, json v) {
 verdict read_logit_bias(draft& d, row f, json v) {
   simdjson::dom::object members;
   if (v.get(members))
-    return refuse(std::string{f.name}, fmt::format("'{}' must be an object of token ids and numbers, not {}", f.name, show(v)));
+    return refuse(std::string{f.name},
+                  fmt::format("'{}' must be an object of token ids and numbers, not {}", f.name, show(v)));
   if (members.size() > d.limits->logit_bias_max)
     return refuse(std::string{f.name}, fmt::format("'{}' has {} entries, but at most {} are allowed", f.name,
                                                    members.size(), d.limits->logit_bias_max));
@@ -263,7 +264,8 @@ verdict read_logit_bias(draft& d, row f, json v) {
     const auto key = std::string_view{member.key};
     const auto [end, failed] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (failed != std::errc{} || end != key.data() + key.size() || id > u32_max)
-      return refuse(std::string{f.name}, fmt::format("'{}' has the key \"{}\", which is not a token id", f.name, key.substr(0, 64)));
+      return refuse(std::string{f.name},
+                    fmt::format("'{}' has the key \"{}\", which is not a token id", f.name, key.substr(0, 64)));
     auto bias = read_float(f.name, member.value, -100, 100);
     if (!bias)
       return unexpected{bias.error()};
@@ -337,7 +339,8 @@ constexpr field_row rows[] = {
   {{"stop_token_ids", honoured, true, true, "at most 16"}, read_stop_token_ids},
   {{"ignore_eos", honoured, true, true, "default false"}, read_ignore_eos},
   {{"skip_special_tokens", honoured, true, true, "default true"}, read_skip_special_tokens},
-  {{"add_special_tokens", honoured, false, true, "default true: BOS where the vocabulary wants it"}, read_add_special_tokens},
+  {{"add_special_tokens", honoured, false, true, "default true: BOS where the vocabulary wants it"},
+   read_add_special_tokens},
   {{"add_generation_prompt", honoured, true, false, "default true"}, read_add_generation_prompt},
   {{"chat_template_kwargs", honoured, true, false, "variables for the template"}, read_template_variables},
   {{"n", honoured, true, true, "1 to 8"}, read_n},

@@ -132,7 +132,8 @@ result<tokenize_request> request_parser::parse_tokenize(std::string_view body) {
       ok = add ? verdict{} : verdict{unexpected{add.error()}};
       out.add_special_tokens = add && *add;
     } else if (!is_nothing(value)) {
-      ok = refuse(std::string{key.substr(0, 64)}, fmt::format("unrecognized request argument: '{}'", key.substr(0, 64)));
+      ok =
+        refuse(std::string{key.substr(0, 64)}, fmt::format("unrecognized request argument: '{}'", key.substr(0, 64)));
     }
     if (!ok)
       return unexpected{ok.error()};
@@ -163,7 +164,8 @@ result<detokenize_request> request_parser::parse_detokenize(std::string_view bod
         return unexpected{model.error()};
       out.model = std::move(*model);
     } else if (!is_nothing(value)) {
-      return refuse(std::string{key.substr(0, 64)}, fmt::format("unrecognized request argument: '{}'", key.substr(0, 64)));
+      return refuse(std::string{key.substr(0, 64)},
+                    fmt::format("unrecognized request argument: '{}'", key.substr(0, 64)));
     }
   }
   if (!has_tokens)

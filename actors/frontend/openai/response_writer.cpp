@@ -58,9 +58,7 @@ event_writer::event_writer(const response_head& head, bool with_usage)
   append_head(prefix_, head, event_object(head.api));
 }
 
-void event_writer::append_end(std::string& out) const {
-  out += with_usage_ ? "}],\"usage\":null}\n\n" : "}]}\n\n";
-}
+void event_writer::append_end(std::string& out) const { out += with_usage_ ? "}],\"usage\":null}\n\n" : "}]}\n\n"; }
 
 void event_writer::append_role(std::string& out, std::uint32_t choice) const {
   if (api_ != api::chat)

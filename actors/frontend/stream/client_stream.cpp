@@ -18,12 +18,8 @@ http_headers headers_of(const served_model& model) {
 } // namespace
 
 client_stream::client_stream(std::shared_ptr<http_exchange> exchange, options o, std::vector<choice> choices)
-  : exchange_(std::move(exchange)),
-    options_(std::move(o)),
-    events_(options_.head, options_.usage),
-    choices_(std::move(choices)),
-    arrival_(exchange_->request().arrival),
-    open_choices_(choices_.size()) {}
+  : exchange_(std::move(exchange)), options_(std::move(o)), events_(options_.head, options_.usage),
+    choices_(std::move(choices)), arrival_(exchange_->request().arrival), open_choices_(choices_.size()) {}
 
 void client_stream::push(std::size_t index, const stream_tokens& tokens, clock::time_point now) {
   auto& c = choices_[index];

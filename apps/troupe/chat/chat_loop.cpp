@@ -192,9 +192,7 @@ private:
         if (signals_.take() == SIGTERM)
           return exit_code::ok;
         return person ? std::nullopt : std::optional{exit_code::interrupted};
-      case outcome::failed:
-        print_error(got.reason);
-        return person ? std::nullopt : std::optional{exit_code::peer};
+      case outcome::failed: print_error(got.reason); return person ? std::nullopt : std::optional{exit_code::peer};
     }
     return exit_code::internal;
   }

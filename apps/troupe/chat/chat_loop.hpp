@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "apps/troupe/chat/url.hpp"
 #include "actors/node/exit_code.hpp"
+#include "apps/troupe/chat/url.hpp"
 
 namespace troupe::chat {
 

@@ -94,8 +94,9 @@ expected<socket_handle, http_error> open_connection(const url& server, int inter
 }
 
 std::string head_of(const url& server, const http_request& request) {
-  std::string result = request.method + " " + request.target + " HTTP/1.1\r\nHost: " + authority(server) +
-                       "\r\nUser-Agent: troupe\r\nAccept: application/json, text/event-stream\r\nConnection: close\r\n";
+  std::string result =
+    request.method + " " + request.target + " HTTP/1.1\r\nHost: " + authority(server)
+    + "\r\nUser-Agent: troupe\r\nAccept: application/json, text/event-stream\r\nConnection: close\r\n";
   if (!request.body.empty())
     result += "Content-Type: application/json\r\nContent-Length: " + std::to_string(request.body.size()) + "\r\n";
   return result + "\r\n";
@@ -175,7 +176,8 @@ private:
   std::string pending_;
 };
 
-expected<http_status, http_error> receive(int fd, int interrupt_fd, std::chrono::milliseconds idle, const body_receiver& receiver) {
+expected<http_status, http_error> receive(int fd, int interrupt_fd, std::chrono::milliseconds idle,
+                                          const body_receiver& receiver) {
   response response;
   while (!response.done()) {
     if (auto ready = await(fd, direction::read, interrupt_fd, after(idle), "answer"); !ready)
@@ -186,7 +188,8 @@ expected<http_status, http_error> receive(int fd, int interrupt_fd, std::chrono:
       continue;
     if (got < 0)
       return fail(http_errc::broken, std::strerror(errno));
-    auto taken = got == 0 ? response.put_end(receiver) : response.put({bytes.data(), static_cast<std::size_t>(got)}, receiver);
+    auto taken =
+      got == 0 ? response.put_end(receiver) : response.put({bytes.data(), static_cast<std::size_t>(got)}, receiver);
     if (!taken)
       return unexpected{taken.error()};
     if (got == 0)

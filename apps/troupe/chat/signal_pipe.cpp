@@ -33,7 +33,7 @@ signal_pipe::signal_pipe() {
   }
   assert(write_end.load() < 0);
   write_end = ends_[1];
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = forward;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, &old_int_);

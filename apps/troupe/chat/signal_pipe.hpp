@@ -28,8 +28,8 @@ public:
 
 private:
   std::array<int, 2> ends_{-1, -1};
-  struct sigaction old_int_ {};
-  struct sigaction old_term_ {};
+  struct sigaction old_int_{};
+  struct sigaction old_term_{};
 };
 
 } // namespace troupe::chat

@@ -48,8 +48,9 @@ std::optional<url> parse_url(std::string_view text) {
     result.port = rest.substr(1);
   else if (!rest.empty())
     return std::nullopt;
-  const bool valid_host = !result.host.empty() && result.host.size() < 256
-                          && std::all_of(result.host.begin(), result.host.end(), text.starts_with('[') ? is_v6_char : is_host_char);
+  const bool valid_host =
+    !result.host.empty() && result.host.size() < 256
+    && std::all_of(result.host.begin(), result.host.end(), text.starts_with('[') ? is_v6_char : is_host_char);
   return valid_host && is_port(result.port) ? std::optional{result} : std::nullopt;
 }
 

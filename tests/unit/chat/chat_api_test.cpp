@@ -22,9 +22,10 @@ std::string error_of(std::string_view data) {
 } // namespace
 
 TEST_CASE("a request carries model, turns and stream") {
-  CHECK(request_body("m", {{"user", "say \"hi\"\n"}, {"assistant", "\xff"}}) ==
-        "{\"messages\":[{\"content\":\"say \\\"hi\\\"\\n\",\"role\":\"user\"},{\"content\":\"\xEF\xBF\xBD\",\"role\":\"assistant\"}],"
-        "\"model\":\"m\",\"stream\":true,\"temperature\":0}");
+  CHECK(request_body("m", {{"user", "say \"hi\"\n"}, {"assistant", "\xff"}})
+        == "{\"messages\":[{\"content\":\"say "
+           "\\\"hi\\\"\\n\",\"role\":\"user\"},{\"content\":\"\xEF\xBF\xBD\",\"role\":\"assistant\"}],"
+           "\"model\":\"m\",\"stream\":true,\"temperature\":0}");
 }
 
 TEST_CASE("events of a stream are text, an error or the end") {
@@ -39,7 +40,8 @@ TEST_CASE("events of a server that is not what it should be do no harm") {
   CHECK(error_of("[1]").find("not a JSON object") != std::string::npos);
   CHECK(error_of("{").find("not a JSON object") != std::string::npos);
   CHECK(error_of(std::string(100'000, '[')).find("not a JSON object") != std::string::npos);
-  for (auto data : {R"({"choices":[1]})", R"({"choices":{"delta":1}})", R"({"choices":[{"delta":[]}]})", R"({"choices":[{"delta":{"content":1}}]})"})
+  for (auto data : {R"({"choices":[1]})", R"({"choices":{"delta":1}})", R"({"choices":[{"delta":[]}]})",
+                    R"({"choices":[{"delta":{"content":1}}]})"})
     CHECK(text_of(data).empty());
   CHECK(error_of(R"({"error":"x"})") == R"({"error":"x"})");
 }

@@ -21,7 +21,9 @@ struct pipe_pair {
     ::close(ends[0]);
     finish();
   }
-  void put(std::string_view text) const { CHECK(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size())); }
+  void put(std::string_view text) const {
+    CHECK(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
   void finish() {
     if (ends[1] >= 0)
       ::close(ends[1]);

@@ -25,7 +25,8 @@ events parse_in_pieces(std::string_view stream, std::size_t piece_bytes) {
 } // namespace
 
 TEST_CASE("any split of a stream gives the same events") {
-  constexpr std::string_view stream = "\xEF\xBB\xBF" "data: one\n\n: comment\n\ndata:two\r\ndata:  three\r\n\r\nevent: error\rdata\r\r"
+  constexpr std::string_view stream = "\xEF\xBB\xBF"
+                                      "data: one\n\n: comment\n\ndata:two\r\ndata:  three\r\n\r\nevent: error\rdata\r\r"
                                       "id: 7\nretry: 1\nunknown\n\nevent: lonely\n\ndata: ä\n\ndata: never ended\n";
   const events wanted{{"", "one"}, {"", "two\n three"}, {"error", ""}, {"", "ä"}};
   for (std::size_t bytes = 1; bytes <= stream.size(); ++bytes) {

@@ -43,8 +43,9 @@ TEST_CASE("what is absent has its default, and a present section runs its role")
 }
 
 TEST_CASE("every kind of option is read") {
-  const auto config = read(with("cluster = \"lab-1\"\nkv { memory = 1.5GiB, dtype = \"f32\" }\ncompute.simd = \"avx2\"\n"
-                                "limits { header-timeout = 250ms, request-timeout = 2min, stop-bytes = 64B }"));
+  const auto config =
+    read(with("cluster = \"lab-1\"\nkv { memory = 1.5GiB, dtype = \"f32\" }\ncompute.simd = \"avx2\"\n"
+              "limits { header-timeout = 250ms, request-timeout = 2min, stop-bytes = 64B }"));
   CHECK(config.cluster == "lab-1");
   CHECK(config.kv.memory_bytes == gib(1) + mib(512));
   CHECK(config.compute.simd == simd_choice::avx2);
@@ -60,74 +61,90 @@ TEST_CASE("one reading reports all faults, with file, line and key, in order") {
                   "  decode-worker { running-max = 0 }\n"
                   "  kv { memroy = 1GiB }\n"
                   "  log { level = info }\n"
-                  "}\n") ==
-        strings{"f.conf:3:troupe.http.listen: 0.0.0.0:8000 can be reached from other machines, and there are no API keys yet; use "
-                "127.0.0.1 or [::1], and a proxy with authentication in front",
-                "f.conf:4:troupe.decode-worker.running-max: out of range; allowed are 1 to 4096",
-                "f.conf:5:troupe.kv.memroy: unknown key; did you mean memory?",
-                "f.conf:6:troupe.log.level: a string needs quotes: \"info\""});
+                  "}\n")
+        == strings{"f.conf:3:troupe.http.listen: 0.0.0.0:8000 can be reached from other machines, and there are no API "
+                   "keys yet; use "
+                   "127.0.0.1 or [::1], and a proxy with authentication in front",
+                   "f.conf:4:troupe.decode-worker.running-max: out of range; allowed are 1 to 4096",
+                   "f.conf:5:troupe.kv.memroy: unknown key; did you mean memory?",
+                   "f.conf:6:troupe.log.level: a string needs quotes: \"info\""});
 }
 
 TEST_CASE("a value of the wrong type is named with what is expected") {
-  CHECK(faults_of(with("kv.block-tokens = \"16\"")) == strings{"f.conf:5:troupe.kv.block-tokens: expected a number, found a string"});
-  CHECK(faults_of(with("kv.block-tokens = 1.5")) == strings{"f.conf:5:troupe.kv.block-tokens: expected a whole number"});
-  CHECK(faults_of(with("kv.block-tokens = 16s")) == strings{"f.conf:5:troupe.kv.block-tokens: expected a number, found the unit 's'"});
-  CHECK(faults_of(with("kv.memory = 1000000")) ==
-        strings{"f.conf:5:troupe.kv.memory: expected a size like 1TiB (units: B, KiB, MiB, GiB, TiB), found a number without unit"});
-  CHECK(faults_of(with("kv.memory = 1GB")) ==
-        strings{"f.conf:5:troupe.kv.memory: expected a size like 1TiB (units: B, KiB, MiB, GiB, TiB), found the unit 'GB'"});
-  CHECK(faults_of(with("limits.queue-timeout = 10")) ==
-        strings{"f.conf:5:troupe.limits.queue-timeout: expected a time like 10s (units: ns, us, ms, s, min, h), found a number without unit"});
-  CHECK(faults_of(with("log.level = true")) == strings{"f.conf:5:troupe.log.level: expected a string in quotes, found true or false"});
-  CHECK(faults_of(with("log.level = \"loud\"")) ==
-        strings{"f.conf:5:troupe.log.level: 'loud' is none of trace, debug, info, warning, error, off"});
+  CHECK(faults_of(with("kv.block-tokens = \"16\""))
+        == strings{"f.conf:5:troupe.kv.block-tokens: expected a number, found a string"});
+  CHECK(faults_of(with("kv.block-tokens = 1.5"))
+        == strings{"f.conf:5:troupe.kv.block-tokens: expected a whole number"});
+  CHECK(faults_of(with("kv.block-tokens = 16s"))
+        == strings{"f.conf:5:troupe.kv.block-tokens: expected a number, found the unit 's'"});
+  CHECK(faults_of(with("kv.memory = 1000000"))
+        == strings{"f.conf:5:troupe.kv.memory: expected a size like 1TiB (units: B, KiB, MiB, GiB, TiB), found a "
+                   "number without unit"});
+  CHECK(faults_of(with("kv.memory = 1GB"))
+        == strings{
+          "f.conf:5:troupe.kv.memory: expected a size like 1TiB (units: B, KiB, MiB, GiB, TiB), found the unit 'GB'"});
+  CHECK(faults_of(with("limits.queue-timeout = 10"))
+        == strings{"f.conf:5:troupe.limits.queue-timeout: expected a time like 10s (units: ns, us, ms, s, min, h), "
+                   "found a number without unit"});
+  CHECK(faults_of(with("log.level = true"))
+        == strings{"f.conf:5:troupe.log.level: expected a string in quotes, found true or false"});
+  CHECK(faults_of(with("log.level = \"loud\""))
+        == strings{"f.conf:5:troupe.log.level: 'loud' is none of trace, debug, info, warning, error, off"});
   CHECK(faults_of(with("kv = 1GiB")) == strings{"f.conf:5:troupe.kv: expected a section { … }, found a number"});
-  CHECK(faults_of(with("cluster = [1]")) == strings{"f.conf:5:troupe.cluster: expected a string in quotes, found a list"});
-  CHECK(faults_of(with("http.listen = \"somewhere\"")) ==
-        strings{"f.conf:5:troupe.http.listen: expected an address and a port like \"127.0.0.1:8000\" or \"[::1]:8000\", found 'somewhere'"});
+  CHECK(faults_of(with("cluster = [1]"))
+        == strings{"f.conf:5:troupe.cluster: expected a string in quotes, found a list"});
+  CHECK(faults_of(with("http.listen = \"somewhere\""))
+        == strings{"f.conf:5:troupe.http.listen: expected an address and a port like \"127.0.0.1:8000\" or "
+                   "\"[::1]:8000\", found 'somewhere'"});
 }
 
 TEST_CASE("a value out of range is named with its bounds") {
-  CHECK(faults_of(with("kv.block-tokens = 0")) == strings{"f.conf:5:troupe.kv.block-tokens: out of range; allowed are 1 to 1024"});
-  CHECK(faults_of(with("kv.memory = 9223372036854775807TiB")) ==
-        strings{"f.conf:5:troupe.kv.memory: out of range; allowed are 1MiB to 1TiB"});
-  CHECK(faults_of(with("kv.memory = 1e300GiB")) == strings{"f.conf:5:troupe.kv.memory: out of range; allowed are 1MiB to 1TiB"});
-  CHECK(faults_of(with("limits.queue-timeout = -5s")) ==
-        strings{"f.conf:5:troupe.limits.queue-timeout: out of range; allowed are 10ms to 24h"});
-  CHECK(faults_of(with("model.name = \"" + std::string(257, 'x') + "\"")) == strings{"f.conf:5:troupe.model.name: longer than 256 bytes"});
+  CHECK(faults_of(with("kv.block-tokens = 0"))
+        == strings{"f.conf:5:troupe.kv.block-tokens: out of range; allowed are 1 to 1024"});
+  CHECK(faults_of(with("kv.memory = 9223372036854775807TiB"))
+        == strings{"f.conf:5:troupe.kv.memory: out of range; allowed are 1MiB to 1TiB"});
+  CHECK(faults_of(with("kv.memory = 1e300GiB"))
+        == strings{"f.conf:5:troupe.kv.memory: out of range; allowed are 1MiB to 1TiB"});
+  CHECK(faults_of(with("limits.queue-timeout = -5s"))
+        == strings{"f.conf:5:troupe.limits.queue-timeout: out of range; allowed are 10ms to 24h"});
+  CHECK(faults_of(with("model.name = \"" + std::string(257, 'x') + "\""))
+        == strings{"f.conf:5:troupe.model.name: longer than 256 bytes"});
   CHECK(read(with("supervisor { backoff-first = 0, drain-timeout = 0s }")).supervisor.drain_timeout == 0s);
 }
 
 TEST_CASE("an unknown key is answered with the nearest one, or with all where none is near") {
   CHECK(faults_of(with("routr { }")) == strings{"f.conf:5:troupe.routr: unknown key; did you mean router?"});
-  CHECK(faults_of(with("kv { temperature = 1 }")) ==
-        strings{"f.conf:5:troupe.kv.temperature: unknown key; known here: memory, block-tokens, dtype"});
+  CHECK(faults_of(with("kv { temperature = 1 }"))
+        == strings{"f.conf:5:troupe.kv.temperature: unknown key; known here: memory, block-tokens, dtype"});
   CHECK(faults_of(with("") + "trope { }\n") == strings{"f.conf:7:trope: unknown key; did you mean troupe?"});
 }
 
 TEST_CASE("what is missing is named, unless it may only be misspelt") {
-  CHECK(faults_of("troupe {\nmodel { name = \"x\" }\ndecode-worker {}\n}\n") ==
-        strings{"f.conf:2:troupe.model.path: missing: name the model's GGUF file"});
-  CHECK(faults_of("troupe {\nmodel { pth = \"x\" }\ndecode-worker {}\n}\n") ==
-        strings{"f.conf:2:troupe.model.pth: unknown key; did you mean path?"});
-  CHECK(faults_of("troupe {\nmodle { path = \"x\" }\ndecode-worker {}\n}\n") ==
-        strings{"f.conf:2:troupe.modle: unknown key; did you mean model?"});
-  CHECK(faults_of("troupe {\nmodel { path = x }\ndecode-worker {}\n}\n") ==
-        strings{"f.conf:2:troupe.model.path: a string needs quotes: \"x\""});
-  CHECK(faults_of("") == strings{"f.conf:1:troupe.model.path: missing: name the model's GGUF file",
-                                 "f.conf:1:troupe: no section that runs a role is present; add http, prefill-worker or decode-worker"});
-  CHECK(faults_of("troupe {\nmodel.path = \"x\"\nhttp {}\nprefill-worker {}\n}\n") ==
-        strings{"f.conf:1:troupe: no section decode-worker is present, so nothing generates tokens"});
+  CHECK(faults_of("troupe {\nmodel { name = \"x\" }\ndecode-worker {}\n}\n")
+        == strings{"f.conf:2:troupe.model.path: missing: name the model's GGUF file"});
+  CHECK(faults_of("troupe {\nmodel { pth = \"x\" }\ndecode-worker {}\n}\n")
+        == strings{"f.conf:2:troupe.model.pth: unknown key; did you mean path?"});
+  CHECK(faults_of("troupe {\nmodle { path = \"x\" }\ndecode-worker {}\n}\n")
+        == strings{"f.conf:2:troupe.modle: unknown key; did you mean model?"});
+  CHECK(faults_of("troupe {\nmodel { path = x }\ndecode-worker {}\n}\n")
+        == strings{"f.conf:2:troupe.model.path: a string needs quotes: \"x\""});
+  CHECK(
+    faults_of("")
+    == strings{"f.conf:1:troupe.model.path: missing: name the model's GGUF file",
+               "f.conf:1:troupe: no section that runs a role is present; add http, prefill-worker or decode-worker"});
+  CHECK(faults_of("troupe {\nmodel.path = \"x\"\nhttp {}\nprefill-worker {}\n}\n")
+        == strings{"f.conf:1:troupe: no section decode-worker is present, so nothing generates tokens"});
 }
 
 TEST_CASE("options that contradict each other are named") {
-  CHECK(faults_of(with("decode-worker.chunk-tokens = 1024")) ==
-        strings{"f.conf:5:troupe.decode-worker.chunk-tokens: 1024 is more than batch-tokens (512)"});
-  CHECK(faults_of(with("limits.queue-timeout = 1h")) ==
-        strings{"f.conf:5:troupe.limits.queue-timeout: 1h is longer than request-timeout (10min)"});
-  CHECK(faults_of(with("supervisor.backoff-max = 50ms")) ==
-        strings{"f.conf:5:troupe.supervisor.backoff-first: 100ms is longer than backoff-max (50ms)"});
-  CHECK(faults_of(with("cluster = \"a b\"")) == strings{"f.conf:5:troupe.cluster: must be letters, digits, - and _, and not empty"});
+  CHECK(faults_of(with("decode-worker.chunk-tokens = 1024"))
+        == strings{"f.conf:5:troupe.decode-worker.chunk-tokens: 1024 is more than batch-tokens (512)"});
+  CHECK(faults_of(with("limits.queue-timeout = 1h"))
+        == strings{"f.conf:5:troupe.limits.queue-timeout: 1h is longer than request-timeout (10min)"});
+  CHECK(faults_of(with("supervisor.backoff-max = 50ms"))
+        == strings{"f.conf:5:troupe.supervisor.backoff-first: 100ms is longer than backoff-max (50ms)"});
+  CHECK(faults_of(with("cluster = \"a b\""))
+        == strings{"f.conf:5:troupe.cluster: must be letters, digits, - and _, and not empty"});
   // The bound that it is compared with could not be read: no second fault.
   CHECK(faults_of(with("decode-worker { chunk-tokens = 1024, batch-tokens = many }")).size() == 2);
 }
@@ -147,6 +164,4 @@ TEST_CASE("a file that cannot be read is one fault without a line") {
   CHECK(to_string(folder.error()) == "/tmp: is not a file\n");
 }
 
-TEST_CASE("the configuration made for a model file is valid") {
-  CHECK(validate(default_config("/m.gguf")).empty());
-}
+TEST_CASE("the configuration made for a model file is valid") { CHECK(validate(default_config("/m.gguf")).empty()); }

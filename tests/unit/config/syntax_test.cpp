@@ -15,7 +15,8 @@ const syntax::value& at(const syntax::map& map, std::string_view path) {
   const auto dot = path.find('.');
   const syntax::entry* found = map.find(path.substr(0, dot));
   REQUIRE(found != nullptr);
-  return dot == std::string_view::npos ? found->content : at(std::get<syntax::map>(found->content.data), path.substr(dot + 1));
+  return dot == std::string_view::npos ? found->content
+                                       : at(std::get<syntax::map>(found->content.data), path.substr(dot + 1));
 }
 
 std::vector<std::string> faults_of(std::string_view text) {
@@ -62,9 +63,9 @@ TEST_CASE("numbers are whole, real, negative or with exponent and unit") {
   CHECK(number("e").real == 1000);
   CHECK(number("f").unit == "GiB");
   CHECK(number("g").integer == 9223372036854775807);
-  CHECK(faults_of("a = 1.2.3\nb = -\nc = 1e999\nd = --1") ==
-        strings{"f:1:a: '1.2.3' is not a number, or is too large", "f:2:b: '-' is not a number, or is too large",
-                "f:3:c: '1e999' is not a number, or is too large", "f:4:d: '-' is not a number, or is too large"});
+  CHECK(faults_of("a = 1.2.3\nb = -\nc = 1e999\nd = --1")
+        == strings{"f:1:a: '1.2.3' is not a number, or is too large", "f:2:b: '-' is not a number, or is too large",
+                   "f:3:c: '1e999' is not a number, or is too large", "f:4:d: '-' is not a number, or is too large"});
 }
 
 TEST_CASE("after a syntax error reading goes on at the next line, so all faults are found") {
@@ -76,19 +77,23 @@ TEST_CASE("after a syntax error reading goes on at the next line, so all faults 
                   "e = \"open\n"
                   "f = 'bad \\q'\n"
                   "g 7\n"
-                  "h = 1\n") ==
-        strings{"f:1:a: a value is missing", "f:2:b: a string needs quotes: \"host\"",
-                "f:3: expected the end of the line after the value, found '2'", "f:4:d.x: expected a value, found '@'",
-                "f:7: expected a key (letters, digits, - and _), found '='", "f:8:e: the string does not end in this line",
-                "f:9:f: unknown escape \\'q'; there are \\n \\t \\r \\\\ \\\" \\'", "f:10:g: expected = or { after the key, found '7'"});
+                  "h = 1\n")
+        == strings{"f:1:a: a value is missing", "f:2:b: a string needs quotes: \"host\"",
+                   "f:3: expected the end of the line after the value, found '2'",
+                   "f:4:d.x: expected a value, found '@'", "f:7: expected a key (letters, digits, - and _), found '='",
+                   "f:8:e: the string does not end in this line",
+                   "f:9:f: unknown escape \\'q'; there are \\n \\t \\r \\\\ \\\" \\'",
+                   "f:10:g: expected = or { after the key, found '7'"});
   const auto doc = parse("d { x = @\n y = 1\n }\nh = 1\n", "f");
   CHECK(std::get<syntax::number>(at(doc.root, "d.y").data).integer == 1);
   CHECK(std::get<syntax::number>(at(doc.root, "h").data).integer == 1);
 }
 
 TEST_CASE("a wrong line that opens a block takes the whole block with it") {
-  CHECK(faults_of("a@ {\n b = 1 # }\n c { d = '}' }\n}\ne = 1\n") == strings{"f:1:a: expected = or { after the key, found '@'"});
-  CHECK(faults_of("a { b = @ }\nc = @ ") == strings{"f:1:a.b: expected a value, found '@'", "f:2:c: expected a value, found '@'"});
+  CHECK(faults_of("a@ {\n b = 1 # }\n c { d = '}' }\n}\ne = 1\n")
+        == strings{"f:1:a: expected = or { after the key, found '@'"});
+  CHECK(faults_of("a { b = @ }\nc = @ ")
+        == strings{"f:1:a.b: expected a value, found '@'", "f:2:c: expected a value, found '@'"});
 }
 
 TEST_CASE("braces that do not match are named with the line where they open") {
@@ -102,8 +107,9 @@ TEST_CASE("what is given twice is a fault that names the first line") {
   CHECK(faults_of("a = 1\nb = 2\na = 3\n") == strings{"f:3:a: given twice; first in line 1"});
   CHECK(faults_of("a { b = 1 }\na { c = 1 }\n") == strings{"f:2:a: this section is given twice; first in line 1"});
   CHECK(faults_of("a { b = 1 }\na.c = 1\na.b = 1\n") == strings{"f:3:a.b: given twice; first in line 1"});
-  CHECK(faults_of("a = 1\na { b = 1 }\na.c = 2\n") ==
-        strings{"f:2:a: given twice; first in line 1 as a number", "f:3:a: given twice; first in line 1 as a number"});
+  CHECK(
+    faults_of("a = 1\na { b = 1 }\na.c = 2\n")
+    == strings{"f:2:a: given twice; first in line 1 as a number", "f:3:a: given twice; first in line 1 as a number"});
   CHECK(faults_of("a.c = 1\na { b = 1 }\n").empty());
 }
 
@@ -137,7 +143,8 @@ TEST_CASE("bytes that are no text are refused") {
 }
 
 TEST_CASE("any mutation of a file is read or refused, in bounded time") {
-  const std::string original = "troupe {\n  http { listen = \"127.0.0.1:8000\" }\n  kv.memory = 1GiB # c\n  l = [1, 'x', {a = 1}]\n}\n";
+  const std::string original =
+    "troupe {\n  http { listen = \"127.0.0.1:8000\" }\n  kv.memory = 1GiB # c\n  l = [1, 'x', {a = 1}]\n}\n";
   constexpr std::string_view pieces = "{}[]=.,:#\"'\\\n\r\t a1-\xC3";
   std::mt19937_64 random{7};
   for (int i = 0; i < 20'000; ++i) {

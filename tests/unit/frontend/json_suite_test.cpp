@@ -43,7 +43,8 @@ TEST_CASE("of JSONTestSuite every document that is no JSON is refused, and none 
     CAPTURE(name);
     // The document as the value of a harmless field: refused if, and only if, it is no JSON by itself.
     const auto document = contents(entry.path());
-    const auto in_field = parser.parse_completion(api::completions, R"({"model":"m","prompt":"x","metadata":)" + document + "}");
+    const auto in_field =
+      parser.parse_completion(api::completions, R"({"model":"m","prompt":"x","metadata":)" + document + "}");
     const auto alone = parser.parse_completion(api::completions, document);
     CHECK(!alone); // none of them is a request
     if (name[0] == 'n') {

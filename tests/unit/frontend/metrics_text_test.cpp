@@ -30,7 +30,9 @@ TEST_CASE("metrics are written in Prometheus' text format") {
   metrics.inter_token_latency->observe(0.003);
   metrics.inter_token_latency->observe(100);
   const auto text = metrics_text(registry);
-  CHECK(contains(text, "# HELP troupe_rest_requests_total Requests by endpoint and status.\n# TYPE troupe_rest_requests_total counter\n"));
+  CHECK(contains(
+    text,
+    "# HELP troupe_rest_requests_total Requests by endpoint and status.\n# TYPE troupe_rest_requests_total counter\n"));
   CHECK(contains(text, "troupe_rest_requests_total{code=\"200\",endpoint=\"/a\\\"b\\\\c\"} 1\n"));
   CHECK(contains(text, "# TYPE troupe_rest_open_streams gauge\ntroupe_rest_open_streams 3\n"));
   CHECK(contains(text, "troupe_rest_inter_token_latency_seconds_bucket{le=\"0.0005\"} 0\n"));
@@ -54,6 +56,7 @@ TEST_CASE("promtool finds no fault in the metrics of a whole actor system") {
   std::ofstream{file} << metrics_text(node.system().metrics());
   CHECK(std::system(("promtool check metrics <" + file).c_str()) == 0);
   std::ofstream{file} << "# TYPE wrong counter\nwrong 1\n";
-  CHECK_MESSAGE(std::system(("promtool check metrics <" + file + " >/dev/null 2>&1").c_str()) != 0, "the judge judges nothing");
+  CHECK_MESSAGE(std::system(("promtool check metrics <" + file + " >/dev/null 2>&1").c_str()) != 0,
+                "the judge judges nothing");
   std::remove(file.c_str());
 }

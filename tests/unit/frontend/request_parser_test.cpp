@@ -15,7 +15,8 @@ namespace {
 enum class in : std::uint8_t { chat, completions, both };
 
 std::string chat_body(std::string_view more) {
-  return R"({"model":"m","messages":[{"role":"user","content":"x"}])" + (more.empty() ? "" : "," + std::string{more}) + "}";
+  return R"({"model":"m","messages":[{"role":"user","content":"x"}])" + (more.empty() ? "" : "," + std::string{more})
+         + "}";
 }
 
 std::string completion_body(std::string_view more) {
@@ -325,7 +326,8 @@ TEST_CASE("messages: text parts become one string, developer becomes system, med
     {R"([{"role":5,"content":"x"}])", "messages[0].role"},
     {R"([{"role":"user","content":"x"},{"role":"user","content":5}])", "messages[1].content"},
     {R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}])", "messages[0].content[0].type"},
-    {R"([{"role":"user","content":[{"type":"text","text":"a"},{"type":"input_audio"}]}])", "messages[0].content[1].type"},
+    {R"([{"role":"user","content":[{"type":"text","text":"a"},{"type":"input_audio"}]}])",
+     "messages[0].content[1].type"},
     {R"([{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0]"},
     {R"([{"role":"user","content":["x"]}])", "messages[0].content[0]"},
   };
@@ -373,21 +375,23 @@ TEST_CASE("what is missing is named") {
 TEST_CASE("a body is nested 64 levels at most, the root included") {
   request_parser parser{{}};
   auto nested = [&](int levels) {
-    return parser.parse_completion(api::completions, R"({"model":"m","prompt":"x","metadata":)" + std::string(levels - 1, '[')
-                                                       + std::string(levels - 1, ']') + "}");
+    return parser.parse_completion(api::completions, R"({"model":"m","prompt":"x","metadata":)"
+                                                       + std::string(levels - 1, '[') + std::string(levels - 1, ']')
+                                                       + "}");
   };
   CHECK(nested(64).has_value());
   REQUIRE(!nested(65));
   CHECK(nested(65).error().message == "the body is nested more than 64 levels deep");
   CHECK(!nested(1'000'000));
   // A long body needs larger buffers, which keep the limit.
-  CHECK(!parser.parse_completion(api::completions, std::string(100'000, ' ') + std::string(65, '[') + std::string(65, ']')));
+  CHECK(!parser.parse_completion(api::completions,
+                                 std::string(100'000, ' ') + std::string(65, '[') + std::string(65, ']')));
 }
 
 TEST_CASE("what is no JSON object is refused") {
   request_parser parser{{}};
-  for (std::string_view body : {"", " ", "null", "[]", "5", "\"x\"", "{", "{\"model\"", "{\"a\":1}x", "\xff\xfe", "{\"model\":\"\xff\"}",
-                                "{\"model\":\"\\ud800\"}", "{'model':1}", "{\"model\":NaN}"}) {
+  for (std::string_view body : {"", " ", "null", "[]", "5", "\"x\"", "{", "{\"model\"", "{\"a\":1}x", "\xff\xfe",
+                                "{\"model\":\"\xff\"}", "{\"model\":\"\\ud800\"}", "{'model':1}", "{\"model\":NaN}"}) {
     CAPTURE(body);
     CHECK(!parser.parse_completion(api::chat, body));
   }

@@ -49,10 +49,14 @@ TEST_CASE("chat events have the bytes that OpenAI's have") {
   events.append_role(out, 1);
   events.append_delta(out, {1, "a\"b", {}, finish_reason::none});
   events.append_delta(out, {1, {}, {}, finish_reason::length});
-  CHECK(out ==
-        R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":1,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]})" "\n\n"
-        R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":1,"delta":{"content":"a\"b"},"logprobs":null,"finish_reason":null}]})" "\n\n"
-        R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":1,"delta":{},"logprobs":null,"finish_reason":"length"}]})" "\n\n");
+  CHECK(
+    out
+    == R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":1,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]})"
+       "\n\n"
+       R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":1,"delta":{"content":"a\"b"},"logprobs":null,"finish_reason":null}]})"
+       "\n\n"
+       R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":1,"delta":{},"logprobs":null,"finish_reason":"length"}]})"
+       "\n\n");
 }
 
 TEST_CASE("completion events have the bytes that OpenAI's have") {
@@ -61,13 +65,17 @@ TEST_CASE("completion events have the bytes that OpenAI's have") {
   events.append_role(out, 0);
   events.append_delta(out, {0, "x", R"({"tokens":[]})", finish_reason::stop});
   events.append_usage(out, {3, 2, 4});
-  CHECK(out ==
-        R"(data: {"id":"cmpl-1","object":"text_completion","created":7,"model":"m","system_fingerprint":"mock","choices":[{"index":0,"text":"x","logprobs":{"tokens":[]},"finish_reason":"stop"}],"usage":null})" "\n\n"
-        R"(data: {"id":"cmpl-1","object":"text_completion","created":7,"model":"m","system_fingerprint":"mock","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":2}}})" "\n\n");
+  CHECK(
+    out
+    == R"(data: {"id":"cmpl-1","object":"text_completion","created":7,"model":"m","system_fingerprint":"mock","choices":[{"index":0,"text":"x","logprobs":{"tokens":[]},"finish_reason":"stop"}],"usage":null})"
+       "\n\n"
+       R"(data: {"id":"cmpl-1","object":"text_completion","created":7,"model":"m","system_fingerprint":"mock","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":2}}})"
+       "\n\n");
 }
 
 TEST_CASE("whole answers are JSON of OpenAI's shape") {
-  const std::vector<response_choice> choices{{"a", {}, finish_reason::stop}, {"b", R"({"content":[]})", finish_reason::length}};
+  const std::vector<response_choice> choices{{"a", {}, finish_reason::stop},
+                                             {"b", R"({"content":[]})", finish_reason::length}};
   const auto chat = nlohmann::json::parse(whole_body({api::chat, "i", 1, "m", false}, choices, {5, 1, 2}));
   CHECK(chat["object"] == "chat.completion");
   CHECK(chat["choices"][1]["message"]["content"] == "b");
@@ -90,10 +98,12 @@ TEST_CASE("log-probabilities have both of OpenAI's shapes, also for tokens that 
     chat.add(t);
     text.add(t);
   }
-  CHECK(chat.take()
-        == R"({"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]},{"token":"�","logprob":-1.5,"bytes":[195]}]},{"token":"�","logprob":-2,"bytes":[195],"top_logprobs":[]},{"token":"�","logprob":-3,"bytes":[169],"top_logprobs":[]}],"refusal":null})");
-  CHECK(text.take()
-        == R"({"tokens":["a","bytes:\\xc3","bytes:\\xa9"],"token_logprobs":[-0.5,-2,-3],"top_logprobs":[{"a":-0.5,"bytes:\\xc3":-1.5},{},{}],"text_offset":[0,1,2]})");
+  CHECK(
+    chat.take()
+    == R"({"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]},{"token":"�","logprob":-1.5,"bytes":[195]}]},{"token":"�","logprob":-2,"bytes":[195],"top_logprobs":[]},{"token":"�","logprob":-3,"bytes":[169],"top_logprobs":[]}],"refusal":null})");
+  CHECK(
+    text.take()
+    == R"({"tokens":["a","bytes:\\xc3","bytes:\\xa9"],"token_logprobs":[-0.5,-2,-3],"top_logprobs":[{"a":-0.5,"bytes:\\xc3":-1.5},{},{}],"text_offset":[0,1,2]})");
   CHECK(chat.take().empty());
 }
 

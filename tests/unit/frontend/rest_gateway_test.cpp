@@ -46,9 +46,10 @@ TEST_CASE("a chat is answered with the text of its tokens") {
 TEST_CASE("a stream sends each token as it comes, then the reason and [DONE]") {
   frontend_fixture node;
   raw_http_client client{node.port()};
-  client.send(post("/v1/chat/completions",
-                   R"({"model":"bytes","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hello"}]})",
-                   "x-request-id: mine-7\r\n"));
+  client.send(post(
+    "/v1/chat/completions",
+    R"({"model":"bytes","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hello"}]})",
+    "x-request-id: mine-7\r\n"));
   const auto request = node.sessions().wait_for(1).at(0).request;
   node.feed(request, 0, "a");
   CHECK(contains(client.receive_until(R"("delta":{"content":"a"})"), R"("delta":{"role":"assistant","content":""})"));
@@ -60,7 +61,9 @@ TEST_CASE("a stream sends each token as it comes, then the reason and [DONE]") {
   CHECK(contains(answer.head, "x-request-id: mine-7\r\n"));
   CHECK(contains(answer.head, "Content-Type: text/event-stream"));
   CHECK(contains(answer.body, R"("delta":{},"logprobs":null,"finish_reason":"length"}],"usage":null})"));
-  CHECK(contains(answer.body, R"("choices":[],"usage":{"prompt_tokens":11,"completion_tokens":2,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":0}}})"));
+  CHECK(contains(
+    answer.body,
+    R"("choices":[],"usage":{"prompt_tokens":11,"completion_tokens":2,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":0}}})"));
   CHECK(answer.body.ends_with("data: [DONE]\n\n"));
 }
 
@@ -90,12 +93,14 @@ TEST_CASE("n choices of several prompts are numbered prompt by prompt, and promp
     CHECK(sessions[i].request.sampling.choice == i % 2);
     CHECK(sessions[i].request.prompt.size() == (i < 2 ? 2 : 3));
     CHECK(sessions[i].request.output_tokens_max == 16);
-    batch.push_back(tokens_of(sessions[i].request.id, 0, std::string(1, static_cast<char>('A' + i)), finish_reason::length));
+    batch.push_back(
+      tokens_of(sessions[i].request.id, 0, std::string(1, static_cast<char>('A' + i)), finish_reason::length));
     batch.back().usage.cached_tokens = 1;
   }
   CHECK(node.feed(batch));
   const auto answer = client.receive_answer();
-  for (auto part : {R"({"index":0,"text":"A")", R"({"index":1,"text":"B")", R"({"index":2,"text":"C")", R"({"index":3,"text":"D")"})
+  for (auto part :
+       {R"({"index":0,"text":"A")", R"({"index":1,"text":"B")", R"({"index":2,"text":"C")", R"({"index":3,"text":"D")"})
     CHECK(contains(answer.body, part));
   CHECK(contains(answer.body, R"("prompt_tokens":5,"completion_tokens":4)"));
   CHECK(contains(answer.body, R"("cached_tokens":2)"));
@@ -116,20 +121,28 @@ TEST_CASE("what cannot be served is refused with OpenAI's error and the right st
   };
   const std::string long_prompt(4096, 'x');
   const row rows[] = {
-    {post("/v1/chat/completions", R"({"model":"nope","messages":[{"role":"user","content":"x"}]})"), 404, R"("param":"model","code":"model_not_found")"},
-    {post("/v1/chat/completions", R"({"model":"plain","messages":[{"role":"user","content":"x"}]})"), 400, R"("code":"no_chat_template")"},
-    {post("/v1/chat/completions", R"({"model":"bytes","messages":[{"role":"user","content":"refuse"}]})"), 400, R"("code":"no_chat_template")"},
-    {post("/v1/completions", R"({"model":"bytes","prompt":")" + long_prompt + R"("})"), 400, R"("code":"context_length_exceeded")"},
-    {post("/v1/completions", R"({"model":"bytes","prompt":"x","max_tokens":4096})"), 400, R"("code":"context_length_exceeded")"},
+    {post("/v1/chat/completions", R"({"model":"nope","messages":[{"role":"user","content":"x"}]})"), 404,
+     R"("param":"model","code":"model_not_found")"},
+    {post("/v1/chat/completions", R"({"model":"plain","messages":[{"role":"user","content":"x"}]})"), 400,
+     R"("code":"no_chat_template")"},
+    {post("/v1/chat/completions", R"({"model":"bytes","messages":[{"role":"user","content":"refuse"}]})"), 400,
+     R"("code":"no_chat_template")"},
+    {post("/v1/completions", R"({"model":"bytes","prompt":")" + long_prompt + R"("})"), 400,
+     R"("code":"context_length_exceeded")"},
+    {post("/v1/completions", R"({"model":"bytes","prompt":"x","max_tokens":4096})"), 400,
+     R"("code":"context_length_exceeded")"},
     {post("/v1/completions", R"({"model":"bytes","prompt":""})"), 400, R"("param":"prompt")"},
     {post("/v1/completions", R"({"model":"bytes","prompt":[999]})"), 400, "token 999"},
-    {post("/v1/completions", R"({"model":"bytes","prompt":"x","logit_bias":{"999":1}})"), 400, R"("param":"logit_bias")"},
-    {post("/v1/completions", R"({"model":"bytes","prompt":["1","2","3","4","5","6","7","8","9"],"n":8})"), 400, R"("param":"n")"},
+    {post("/v1/completions", R"({"model":"bytes","prompt":"x","logit_bias":{"999":1}})"), 400,
+     R"("param":"logit_bias")"},
+    {post("/v1/completions", R"({"model":"bytes","prompt":["1","2","3","4","5","6","7","8","9"],"n":8})"), 400,
+     R"("param":"n")"},
     {post("/v1/completions", "{"), 400, "not valid JSON"},
     {post("/v1/nothing", "{}"), 404, "nothing at this path"},
     {get("/v1/completions"), 405, "method"},
     {post("/v1/models", "{}"), 405, "method"},
-    {"POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415, "application/json"},
+    {"POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415,
+     "application/json"},
     {get("/v1/models/nope"), 404, "model_not_found"},
   };
   for (const auto& r : rows) {
@@ -155,7 +168,8 @@ TEST_CASE("the small endpoints answer") {
   CHECK(contains(models.body, R"({"object":"list","data":[{"id":"bytes","object":"model")"));
   CHECK(contains(models.body, R"("context_length":4096,"file":"bytes.gguf")"));
   CHECK(contains(ask(get("/v1/models/bytes")).body, R"("max_model_len":4096)"));
-  CHECK(ask(post("/tokenize", R"({"prompt":"hé"})")).body == R"({"count":3,"max_model_len":4096,"tokens":[104,195,169]})");
+  CHECK(ask(post("/tokenize", R"({"prompt":"hé"})")).body
+        == R"({"count":3,"max_model_len":4096,"tokens":[104,195,169]})");
   CHECK(ask(post("/detokenize", R"({"tokens":[104,195,169]})")).body == R"({"prompt":"hé"})");
   CHECK(ask(post("/detokenize", R"({"tokens":[300]})")).status == 400);
   CHECK(contains(ask(get("/version")).body, "version"));
@@ -171,7 +185,8 @@ struct fake_directory_state {
   fake_directory_state(directory_actor::pointer, node_health h) : health(std::move(h)) {}
   directory_actor::behavior_type make_behavior() {
     return {
-      [](const fleet_member&) {}, [](const fleet_sink_actor&) {},
+      [](const fleet_member&) {},
+      [](const fleet_sink_actor&) {},
       [](const load_report&) {},
       [this](const find_health&) { return health; },
     };
@@ -217,7 +232,9 @@ TEST_CASE("an error before the first byte is an HTTP error, after it an event an
   self->send(node.hub(), generation_failed{request.id, errc::device_failed, ""});
   answer = late.receive_answer();
   CHECK(answer.status == 200);
-  CHECK(contains(answer.body, R"(data: {"error":{"message":"the device or its executor failed","type":"server_error","param":null,"code":"device_failed"}})"));
+  CHECK(contains(
+    answer.body,
+    R"(data: {"error":{"message":"the device or its executor failed","type":"server_error","param":null,"code":"device_failed"}})"));
   CHECK(answer.body.ends_with("data: [DONE]\n\n"));
   CHECK(node.wait_for_open_streams(0));
 }
@@ -380,7 +397,8 @@ TEST_CASE("a hundred parallel streams each get their own tokens, and none stays 
   std::vector<std::unique_ptr<raw_http_client>> clients;
   for (std::size_t i = 0; i < count; ++i) {
     clients.push_back(std::make_unique<raw_http_client>(node.port()));
-    clients.back()->send(post("/v1/completions", R"({"model":"bytes","stream":true,"max_tokens":100,"prompt":")" + std::to_string(i) + R"("})"));
+    clients.back()->send(post("/v1/completions", R"({"model":"bytes","stream":true,"max_tokens":100,"prompt":")"
+                                                   + std::to_string(i) + R"("})"));
   }
   const auto sessions = node.sessions().wait_for(count);
   REQUIRE(sessions.size() == count);
@@ -388,7 +406,8 @@ TEST_CASE("a hundred parallel streams each get their own tokens, and none stays 
     std::vector<stream_tokens> batch;
     for (const auto& s : sessions) {
       const auto letter = static_cast<char>('a' + (s.request.prompt[0] + step) % 26);
-      batch.push_back(tokens_of(s.request.id, step, std::string(1, letter), step + 1 == steps ? finish_reason::length : finish_reason::none));
+      batch.push_back(tokens_of(s.request.id, step, std::string(1, letter),
+                                step + 1 == steps ? finish_reason::length : finish_reason::none));
     }
     REQUIRE(node.feed(std::move(batch)));
   }

@@ -67,14 +67,16 @@ struct hub_fixture {
 
   bool feed(std::vector<stream_tokens> streams) {
     bool acknowledged = false;
-    (*self)->request(hub, std::chrono::seconds{5}, token_batch{worker_id{1}, epoch{1}, std::move(streams)})
+    (*self)
+      ->request(hub, std::chrono::seconds{5}, token_batch{worker_id{1}, epoch{1}, std::move(streams)})
       .receive([&] { acknowledged = true; }, [](const caf::error&) {});
     return acknowledged;
   }
 
   stream_progress progress(std::uint64_t id) {
     stream_progress out;
-    (*self)->request(hub, std::chrono::seconds{5}, find_stream_progress{request_id{id}})
+    (*self)
+      ->request(hub, std::chrono::seconds{5}, find_stream_progress{request_id{id}})
       .receive([&](stream_progress& p) { out = std::move(p); }, [](const caf::error&) {});
     return out;
   }

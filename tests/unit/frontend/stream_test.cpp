@@ -44,11 +44,12 @@ struct table_fixture {
   caf::telemetry::metric_registry registry;
   std::vector<std::uint64_t> unwanted;
   int ended = 0;
-  stream_table table{make_frontend_metrics(registry), {[this](std::vector<request_id> ids) {
-                                                         for (auto id : ids)
-                                                           unwanted.push_back(id.value);
-                                                       },
-                                                       [this] { ++ended; }}};
+  stream_table table{make_frontend_metrics(registry),
+                     {[this](std::vector<request_id> ids) {
+                        for (auto id : ids)
+                          unwanted.push_back(id.value);
+                      },
+                      [this] { ++ended; }}};
 
   std::shared_ptr<noted_exchange> open(client_stream::options options, std::vector<std::uint64_t> ids) {
     auto exchange = std::make_shared<noted_exchange>();
@@ -56,7 +57,8 @@ struct table_fixture {
     options.output.api = options.head.api;
     std::vector<client_stream::choice> choices;
     for (auto id : ids)
-      choices.push_back({request_id{id}, choice_output{*model->tokenizer, {}, options.output}, id == ids.front() ? 2u : 0u});
+      choices.push_back(
+        {request_id{id}, choice_output{*model->tokenizer, {}, options.output}, id == ids.front() ? 2u : 0u});
     table.open(std::make_shared<client_stream>(exchange, std::move(options), std::move(choices)));
     return exchange;
   }

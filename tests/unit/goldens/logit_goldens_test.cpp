@@ -88,9 +88,7 @@ TEST_CASE("damaged logit goldens are refused") {
   SUBCASE("a count of largest logits that overflows") { put(bytes, 24, std::uint32_t{0xFFFFFFFF}); }
   SUBCASE("a prompt longer than the file") { put(bytes, 32, std::uint32_t{0x7FFFFFFF}); }
   SUBCASE("more positions than tokens") { put(bytes, 36, std::uint32_t{6}); }
-  SUBCASE("a value that is not a number") {
-    put(bytes, bytes.size() - 4, std::numeric_limits<float>::quiet_NaN());
-  }
+  SUBCASE("a value that is not a number") { put(bytes, bytes.size() - 4, std::numeric_limits<float>::quiet_NaN()); }
   SUBCASE("a byte too many") { bytes.push_back({}); }
   SUBCASE("a byte too few") { bytes.pop_back(); }
   CHECK_FALSE(loads(bytes));

@@ -41,9 +41,20 @@ void overwrite(bytes& file, std::size_t at, T value) {
 
 // Values around every edge that the format's numbers have.
 std::uint64_t nasty_number(generator& random, std::uint64_t file_bytes) {
-  const std::array<std::uint64_t, 14> edges{
-    0, 1, 4, 31, 0x7fffffff, 0x80000000, 0xffffffff, std::uint64_t{1} << 61, std::uint64_t{1} << 62,
-    std::uint64_t{1} << 63, ~std::uint64_t{0}, ~std::uint64_t{31}, file_bytes, file_bytes + 1};
+  const std::array<std::uint64_t, 14> edges{0,
+                                            1,
+                                            4,
+                                            31,
+                                            0x7fffffff,
+                                            0x80000000,
+                                            0xffffffff,
+                                            std::uint64_t{1} << 61,
+                                            std::uint64_t{1} << 62,
+                                            std::uint64_t{1} << 63,
+                                            ~std::uint64_t{0},
+                                            ~std::uint64_t{31},
+                                            file_bytes,
+                                            file_bytes + 1};
   return edges[below(random, edges.size())];
 }
 

@@ -133,8 +133,8 @@ TEST_CASE("an alignment other than a power of two of at least 8 is refused") {
   for (std::uint32_t bad : {0U, 1U, 4U, 12U, 40U}) {
     gguf_writer w;
     w.add_uint32("general.alignment", bad);
-    CHECK(error_of(w.finish()) == "key 'general.alignment' is " + std::to_string(bad)
-                                    + ", not a power of two of at least 8 (byte 53)");
+    CHECK(error_of(w.finish())
+          == "key 'general.alignment' is " + std::to_string(bad) + ", not a power of two of at least 8 (byte 53)");
   }
   gguf_writer w;
   w.add_string("general.alignment", "32");
@@ -203,12 +203,14 @@ TEST_CASE("lengths that overflow when multiplied or added are refused") {
   };
   auto big = std::uint64_t{1} << 32;
   CHECK(tensor_of({big, big}, tensor_type::f32) == "the dimensions of tensor 't' exceed 64 bits (byte 33)");
-  CHECK(tensor_of({std::uint64_t{1} << 62}, tensor_type::f32) == "the dimensions of tensor 't' exceed 64 bits (byte 33)");
+  CHECK(tensor_of({std::uint64_t{1} << 62}, tensor_type::f32)
+        == "the dimensions of tensor 't' exceed 64 bits (byte 33)");
   CHECK(tensor_of({4, 0}, tensor_type::f32) == "dimension 1 of tensor 't' is 0 (byte 45)");
   CHECK(tensor_of({1, 1, 1, 1, 1}, tensor_type::f32) == "tensor 't' has 5 dimensions, at most 4 (byte 33)");
   CHECK(tensor_of({33}, tensor_type::q8_0)
         == "rows of tensor 't' have 33 elements, not a multiple of the 32 of Q8_0 (byte 33)");
-  CHECK(tensor_of({17}, tensor_type::f32).starts_with("tensor 't' has 68 bytes at offset 0 of the data, which has 64 bytes"));
+  CHECK(tensor_of({17}, tensor_type::f32)
+          .starts_with("tensor 't' has 68 bytes at offset 0 of the data, which has 64 bytes"));
 }
 
 TEST_CASE("an offset that is unaligned, beyond the data or close to 2^64 is refused") {
@@ -222,8 +224,9 @@ TEST_CASE("an offset that is unaligned, beyond the data or close to 2^64 is refu
   CHECK(with_offset(0) == "");
   CHECK(with_offset(4) == "the offset 4 of tensor 't' is not a multiple of 32 (byte 49)");
   for (auto beyond : {std::uint64_t{32}, std::uint64_t{64}, std::uint64_t{96}, ~std::uint64_t{31}, ~std::uint64_t{63}})
-    CHECK(with_offset(beyond) == "tensor 't' has 64 bytes at offset " + std::to_string(beyond)
-                                   + " of the data, which has 64 bytes (byte 49)");
+    CHECK(with_offset(beyond)
+          == "tensor 't' has 64 bytes at offset " + std::to_string(beyond)
+               + " of the data, which has 64 bytes (byte 49)");
 }
 
 TEST_CASE("a string whose length wraps around the file's end is refused") {

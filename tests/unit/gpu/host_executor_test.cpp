@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <memory>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 
 #include "gpu/host/host_executor.hpp"
@@ -62,7 +62,9 @@ private:
 
 step make_step(std::uint64_t id, std::vector<token_id> tokens, std::uint32_t position) {
   step s{.id = {id}, .rows = {}, .tokens = std::move(tokens), .blocks = {0, 1, 2, 3}};
-  s.rows.push_back({.position = position, .tokens_count = static_cast<std::uint32_t>(s.tokens.size()), .blocks_count = 4,
+  s.rows.push_back({.position = position,
+                    .tokens_count = static_cast<std::uint32_t>(s.tokens.size()),
+                    .blocks_count = 4,
                     .want = row_want::sample});
   return s;
 }
@@ -114,10 +116,11 @@ TEST_CASE("fingerprints differ by weights, layout and arithmetic, numerics by ar
   CHECK(wider.fingerprint != info.fingerprint);
   CHECK(wider.numerics == info.numerics);
   // One bit of the last matrix.
-  const auto other = engine{{.kv_blocks = 64}, [](test::tiny_llama::tensor& t) {
-    if (t.name == "blk.1.ffn_down.weight")
-      t.data.back() ^= std::byte{1};
-  }}.executor->info();
+  const auto other = engine{
+    {.kv_blocks = 64}, [](test::tiny_llama::tensor& t) {
+      if (t.name == "blk.1.ffn_down.weight")
+        t.data.back() ^= std::byte{1};
+    }}.executor->info();
   CHECK(other.fingerprint != info.fingerprint);
   CHECK(other.numerics == info.numerics);
   if (host::supported_simd_paths().size() > 1) {

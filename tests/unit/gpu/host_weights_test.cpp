@@ -104,9 +104,10 @@ TEST_CASE("numbers that do not fit each other are refused by key") {
   CHECK(names(with_numbers([](auto& m) { m.context_tokens = 0; }), "llama.context_length"));
   CHECK(names(with_numbers([](auto& m) { m.context_tokens = ~0u; }), "llama.context_length"));
   CHECK(names(with_numbers([](auto& m) {
-          m.head_width = 15;
-          m.attention_type = tensor_type::f32;
-        }), "heads are 15 wide"));
+                m.head_width = 15;
+                m.attention_type = tensor_type::f32;
+              }),
+              "heads are 15 wide"));
 }
 
 TEST_CASE("another architecture or missing key is named") {

@@ -33,7 +33,8 @@ std::shared_ptr<host::compute_pool> make_pool(std::uint32_t threads) {
 
 std::unique_ptr<executor> make_executor(const std::shared_ptr<const host::host_weights>& weights,
                                         const std::shared_ptr<host::compute_pool>& pool, host::simd_path path) {
-  auto made = host::make_host_executor(weights, pool, {.kv_blocks = 1024, .tokens_max = 8192, .hash_logits = true, .simd = path});
+  auto made =
+    host::make_host_executor(weights, pool, {.kv_blocks = 1024, .tokens_max = 8192, .hash_logits = true, .simd = path});
   REQUIRE_MESSAGE(made, made.error().context);
   return std::move(*made);
 }
@@ -77,8 +78,8 @@ constexpr std::uint32_t output_tokens = 12;
 constexpr std::uint32_t whole = 4096;
 
 /// Each request alone, its prompt in chunks; `preempt_at` tokens of output it is recomputed from scratch.
-std::vector<answer> answer_singly(test::executor_driver& driver, const std::vector<request>& requests, std::uint32_t chunk,
-                                  std::optional<std::uint32_t> preempt_at = std::nullopt) {
+std::vector<answer> answer_singly(test::executor_driver& driver, const std::vector<request>& requests,
+                                  std::uint32_t chunk, std::optional<std::uint32_t> preempt_at = std::nullopt) {
   std::vector<answer> answers;
   for (const auto& r : requests) {
     auto s = driver.start(r.prompt, r.options);
@@ -94,7 +95,8 @@ std::vector<answer> answer_singly(test::executor_driver& driver, const std::vect
 }
 
 /// Eight at a time, prefill and decode mixed.
-std::vector<answer> answer_in_batches(test::executor_driver& driver, const std::vector<request>& requests, std::uint32_t chunk) {
+std::vector<answer> answer_in_batches(test::executor_driver& driver, const std::vector<request>& requests,
+                                      std::uint32_t chunk) {
   constexpr std::size_t batch = 8;
   std::vector<answer> answers;
   for (std::size_t begin = 0; begin < requests.size(); begin += batch) {
@@ -125,7 +127,8 @@ std::vector<answer> answer_disaggregated(test::executor_driver& a, test::executo
     a.generate(source, 1, 64);
     auto target = b.adopt(source);
     for (std::size_t i = 0; i < target.blocks.size(); ++i)
-      std::copy_n(prefill.kv_memory(0).data + source.blocks[i] * bytes, bytes, decode.kv_memory(0).data + target.blocks[i] * bytes);
+      std::copy_n(prefill.kv_memory(0).data + source.blocks[i] * bytes, bytes,
+                  decode.kv_memory(0).data + target.blocks[i] * bytes);
     b.generate(target, output_tokens, 1);
     answers.push_back({target.tokens, target.hashes});
     a.finish(source);
@@ -175,7 +178,8 @@ TEST_CASE("a step with more rows than the head takes at once gives each row its 
   const auto weights = load(model);
   const auto pool = make_pool(2);
   constexpr std::uint32_t rows = 600; // the head takes 256
-  auto made = host::make_host_executor(weights, pool, {.kv_blocks = rows, .slots_max = rows, .rows_max = rows, .hash_logits = true});
+  auto made = host::make_host_executor(weights, pool,
+                                       {.kv_blocks = rows, .slots_max = rows, .rows_max = rows, .hash_logits = true});
   REQUIRE(made);
   test::executor_driver driver{**made};
   std::vector<test::driven_sequence> sequences;
@@ -202,8 +206,17 @@ TEST_CASE("equal bits hold for every weight type, odd head widths and untied hea
   for (auto type : types) {
     CAPTURE(to_string(type));
     // Five query heads share a kv head, more than the kernel takes at once.
-    const test::tiny_llama model{.vocabulary = 97, .width = 64, .layers = 1, .heads = 10, .kv_heads = 2, .head_width = 32,
-                                 .hidden = 160, .tied_head = false, .embedding_type = type, .attention_type = type, .ffn_type = type};
+    const test::tiny_llama model{.vocabulary = 97,
+                                 .width = 64,
+                                 .layers = 1,
+                                 .heads = 10,
+                                 .kv_heads = 2,
+                                 .head_width = 32,
+                                 .hidden = 160,
+                                 .tied_head = false,
+                                 .embedding_type = type,
+                                 .attention_type = type,
+                                 .ffn_type = type};
     const auto weights = load(model);
     auto requests = make_requests(model.vocabulary);
     requests.resize(6);
@@ -214,8 +227,14 @@ TEST_CASE("equal bits hold for every weight type, odd head widths and untied hea
       CHECK((answer_in_batches(driver, requests, 4) == singles));
     }
   }
-  const test::tiny_llama narrow{.width = 48, .heads = 6, .kv_heads = 3, .head_width = 6, .hidden = 44, .embedding_type = tensor_type::f32,
-                                .attention_type = tensor_type::f32, .ffn_type = tensor_type::f32};
+  const test::tiny_llama narrow{.width = 48,
+                                .heads = 6,
+                                .kv_heads = 3,
+                                .head_width = 6,
+                                .hidden = 44,
+                                .embedding_type = tensor_type::f32,
+                                .attention_type = tensor_type::f32,
+                                .ffn_type = tensor_type::f32};
   const auto weights = load(narrow);
   auto requests = make_requests(narrow.vocabulary);
   requests.resize(6);

@@ -40,8 +40,13 @@ std::vector<float> random_floats(std::size_t count, std::uint64_t seed) {
 std::vector<float> multiply(simd_path path, const packed_view& w, const std::vector<float>& x, std::uint32_t first,
                             std::uint32_t tokens) {
   std::vector<float> out(std::size_t{tokens} * padded(w.rows));
-  kernels_of(path).multiply({.weights = w, .x = x.data() + std::size_t{first} * w.columns, .x_stride = w.columns, .out = out.data(),
-                             .out_stride = padded(w.rows), .tokens = tokens, .group_end = w.groups()});
+  kernels_of(path).multiply({.weights = w,
+                             .x = x.data() + std::size_t{first} * w.columns,
+                             .x_stride = w.columns,
+                             .out = out.data(),
+                             .out_stride = padded(w.rows),
+                             .tokens = tokens,
+                             .group_end = w.groups()});
   return out;
 }
 
@@ -115,8 +120,15 @@ TEST_CASE("a product has the same bits in every batch and cut of the rows") {
       // Group by group, added to what is there.
       std::vector<float> sums(std::size_t{tokens} * stride, 1.0f);
       for (std::uint32_t g = 0; g < w.view.groups(); ++g)
-        kernels_of(path).multiply({.weights = w.view, .x = x.data(), .x_stride = columns, .out = sums.data(), .out_stride = stride,
-                                   .tokens = tokens, .group_begin = g, .group_end = g + 1, .end = epilogue::add});
+        kernels_of(path).multiply({.weights = w.view,
+                                   .x = x.data(),
+                                   .x_stride = columns,
+                                   .out = sums.data(),
+                                   .out_stride = stride,
+                                   .tokens = tokens,
+                                   .group_begin = g,
+                                   .group_end = g + 1,
+                                   .end = epilogue::add});
       for (std::size_t i = 0; i < sums.size(); ++i)
         wrong += sums[i] != 1.0f + singles[i];
       CAPTURE(to_string(path));
@@ -155,7 +167,8 @@ TEST_CASE("packing keeps every value: GGUF's definition of each type") {
     unpack_row(pack({"w", type, {32, 1, 1, 1}, data}, packed.data()), 0, row.data());
     return row;
   };
-  const auto a = unpacked(tensor_type::q4_1, q4_1), b = unpacked(tensor_type::q4_0, q4_0), c = unpacked(tensor_type::q8_0, q8_0);
+  const auto a = unpacked(tensor_type::q4_1, q4_1), b = unpacked(tensor_type::q4_0, q4_0),
+             c = unpacked(tensor_type::q8_0, q8_0);
   for (int i = 0; i < 32; ++i) {
     const int nibble = i < 16 ? i : 31 - i;
     CHECK(a[i] == 0.5f * nibble - 1);
@@ -183,7 +196,8 @@ TEST_CASE("every half is widened exactly by every path") {
         continue;
       }
       const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
-      wrong += out[h] != (h & 0x8000 ? -magnitude : magnitude) || half_to_float(static_cast<std::uint16_t>(h)) != out[h];
+      wrong +=
+        out[h] != (h & 0x8000 ? -magnitude : magnitude) || half_to_float(static_cast<std::uint16_t>(h)) != out[h];
     }
     CAPTURE(to_string(path));
     CHECK(wrong == 0);
@@ -221,10 +235,20 @@ TEST_CASE("attention is that of double precision, over scattered blocks, for eve
         }
         for (auto path : supported_simd_paths()) {
           std::vector<float> out(heads * width), scores(heads * 160);
-          kernels_of(path).attend({.query = query.data(), .out = out.data(), .heads = heads, .width = width, .keys = kv.data(),
-                                   .values = kv.data() + block_tokens * width, .table = table.data(),
-                                   .block_stride = 2 * block_tokens * width, .token_stride = width, .block_tokens = block_tokens,
-                                   .positions = positions, .scale = scale, .scores = scores.data(), .score_stride = 160});
+          kernels_of(path).attend({.query = query.data(),
+                                   .out = out.data(),
+                                   .heads = heads,
+                                   .width = width,
+                                   .keys = kv.data(),
+                                   .values = kv.data() + block_tokens * width,
+                                   .table = table.data(),
+                                   .block_stride = 2 * block_tokens * width,
+                                   .token_stride = width,
+                                   .block_tokens = block_tokens,
+                                   .positions = positions,
+                                   .scale = scale,
+                                   .scores = scores.data(),
+                                   .score_stride = 160});
           double most = 0;
           for (std::size_t i = 0; i < out.size(); ++i)
             most = std::max(most, std::abs(out[i] - expected_out[i]));
@@ -245,9 +269,19 @@ TEST_CASE("a head has the same bits alone and beside others") {
   for (auto path : supported_simd_paths()) {
     const auto attend = [&](std::uint32_t first, std::uint32_t heads) {
       std::vector<float> out(heads * 64), scores(heads * 16);
-      kernels_of(path).attend({.query = query.data() + first * 64, .out = out.data(), .heads = heads, .width = 64, .keys = kv.data(),
-                               .values = kv.data() + 1024, .table = table, .token_stride = 64, .block_tokens = 16, .positions = 13,
-                               .scale = 0.125f, .scores = scores.data(), .score_stride = 16});
+      kernels_of(path).attend({.query = query.data() + first * 64,
+                               .out = out.data(),
+                               .heads = heads,
+                               .width = 64,
+                               .keys = kv.data(),
+                               .values = kv.data() + 1024,
+                               .table = table,
+                               .token_stride = 64,
+                               .block_tokens = 16,
+                               .positions = 13,
+                               .scale = 0.125f,
+                               .scores = scores.data(),
+                               .score_stride = 16});
       return out;
     };
     const auto all = attend(0, 4);

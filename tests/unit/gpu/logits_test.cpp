@@ -23,7 +23,8 @@ const std::filesystem::path goldens_path{TROUPE_SOURCE_DIR "/tests/goldens/logit
 void compare(host::host_model& model, const test::logit_prompt& prompt, test::logit_comparison& comparison) {
   const auto logits = test::prompt_logits(model, prompt);
   for (std::size_t i = 0; i < prompt.positions.size(); ++i)
-    comparison.add(prompt.positions[i], std::span{logits}.subspan(i * model.logits_stride(), model.config().vocabulary));
+    comparison.add(prompt.positions[i],
+                   std::span{logits}.subspan(i * model.logits_stride(), model.config().vocabulary));
 }
 
 } // namespace
@@ -51,8 +52,9 @@ TEST_CASE("logits of the demo model are those of its exact weights") {
     for (const auto& prompt : goldens->prompts)
       compare(**model, prompt, comparison);
     MESSAGE(host::to_string(path) << ": mean " << comparison.mean_abs() << ", max " << comparison.max_abs()
-                                  << ", other argmax " << comparison.argmax_differences() << " of " << comparison.positions()
-                                  << "; llama.cpp: mean " << judged["compared"]["mean_abs"].get<double>() << ", max "
+                                  << ", other argmax " << comparison.argmax_differences() << " of "
+                                  << comparison.positions() << "; llama.cpp: mean "
+                                  << judged["compared"]["mean_abs"].get<double>() << ", max "
                                   << judged["compared"]["max_abs"].get<double>() << ", other argmax "
                                   << judged["argmax_differences"].get<int>());
     CHECK(comparison.positions() == 1280);

@@ -24,7 +24,10 @@ std::unique_ptr<mock_executor> make(mock_options options = {}) {
 /// A step that computes `tokens` from `position` on in the first blocks.
 step one_row(std::uint64_t id, std::vector<token_id> tokens, std::uint32_t position, row_want want) {
   step s{.id = {id}, .rows = {}, .tokens = std::move(tokens), .blocks = {0, 1}};
-  s.rows.push_back({.position = position, .tokens_count = static_cast<std::uint32_t>(s.tokens.size()), .blocks_count = 2, .want = want});
+  s.rows.push_back({.position = position,
+                    .tokens_count = static_cast<std::uint32_t>(s.tokens.size()),
+                    .blocks_count = 2,
+                    .want = want});
   return s;
 }
 
@@ -104,7 +107,8 @@ TEST_CASE("KV bytes moved to another executor are read there") {
   b.add_row(next, target, 1);
   const auto bytes = prefill->info().groups[0].block_bytes;
   SUBCASE("moved") {
-    std::memcpy(decode->kv_memory(0).data + target.blocks[0] * bytes, prefill->kv_memory(0).data + source.blocks[0] * bytes, bytes);
+    std::memcpy(decode->kv_memory(0).data + target.blocks[0] * bytes,
+                prefill->kv_memory(0).data + source.blocks[0] * bytes, bytes);
     CHECK(b.run(std::move(next)).code == errc::none);
   }
   SUBCASE("not moved") { CHECK(b.run(std::move(next)).code == errc::invalid_step); }
@@ -152,8 +156,10 @@ TEST_CASE("a step may take its input from the step in flight before it") {
 }
 
 TEST_CASE("the modelled time counts prefill tokens and decode rows and is waited for") {
-  const time_model time{.base = std::chrono::milliseconds{1}, .prefill_token = std::chrono::milliseconds{2},
-                        .decode_row = std::chrono::milliseconds{3}, .slowness = 2};
+  const time_model time{.base = std::chrono::milliseconds{1},
+                        .prefill_token = std::chrono::milliseconds{2},
+                        .decode_row = std::chrono::milliseconds{3},
+                        .slowness = 2};
   CHECK(duration_of(one_row(1, {1, 2}, 0, row_want::none), time) == std::chrono::milliseconds{10});
   CHECK(duration_of(one_row(1, {1}, 5, row_want::none), time) == std::chrono::milliseconds{8});
   auto executor = make({.time = time});

@@ -85,9 +85,9 @@ TEST_CASE("kept sets and probabilities are numpy's on 1,000 rows of each option"
     for (std::uint32_t i = 0; i < test::sampling_goldens::rows; ++i) {
       const auto row = goldens->row(option, i);
       const auto mine = summarise(s.distribute(row.logits, row.options, counts_of(row)));
-      wrong += mine.kept.size() != row.kept || test::kept_hash(mine.kept) != row.hash ||
-               !is_close(mine.most, row.most) || !is_close(mine.least, row.least) ||
-               !is_close(mine.middle, row.middle) || !is_close(mine.moment, row.moment);
+      wrong += mine.kept.size() != row.kept || test::kept_hash(mine.kept) != row.hash || !is_close(mine.most, row.most)
+               || !is_close(mine.least, row.least) || !is_close(mine.middle, row.middle)
+               || !is_close(mine.moment, row.moment);
     }
     CAPTURE(test::sampling_goldens::names[option]);
     CHECK(wrong == 0);

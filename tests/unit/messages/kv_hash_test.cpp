@@ -77,7 +77,8 @@ TEST_CASE("adapter and tenant enter the seed as in Dynamo 1.6.1") {
 }
 
 TEST_CASE("the block checksum is the tree that the design defines, at every size around its lanes") {
-  for (std::size_t size : {0U, 1U, 4095U, 4096U, 4097U, 8192U, 64U * 4096U - 1, 64U * 4096U, 64U * 4096U + 1, 1'000'000U}) {
+  for (std::size_t size :
+       {0U, 1U, 4095U, 4096U, 4097U, 8192U, 64U * 4096U - 1, 64U * 4096U, 64U * 4096U + 1, 1'000'000U}) {
     CAPTURE(size);
     auto block = bytes_of(size);
     CHECK(kv_checksum(block) == checksum_reference(block));

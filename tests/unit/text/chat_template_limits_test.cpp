@@ -42,13 +42,16 @@ std::string limit_of(std::string_view source, const json& context = json::object
 
 TEST_CASE("a loop bomb ends in steps_max") {
   CHECK(limit_of("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}") == "steps_max");
-  CHECK(limit_of("{% for a in range(99999) %}{% for b in range(99999) if false %}{% endfor %}{% endfor %}") == "steps_max");
+  CHECK(limit_of("{% for a in range(99999) %}{% for b in range(99999) if false %}{% endfor %}{% endfor %}")
+        == "steps_max");
   CHECK(limit_of("{% for a in range(99999) %}{{ range(9999)|sum == 1 }}{% endfor %}") == "steps_max");
-  CHECK(limit_of("{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}") == "value_bytes_max");
+  CHECK(limit_of("{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}")
+        == "value_bytes_max");
 }
 
 TEST_CASE("a loop bomb ends within the default limits too") {
-  CHECK(limit_of("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", json::object(), {}) == "steps_max");
+  CHECK(limit_of("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", json::object(), {})
+        == "steps_max");
 }
 
 TEST_CASE("comparing, searching and sorting long values costs steps") {
@@ -65,7 +68,8 @@ TEST_CASE("comparing, searching and sorting long values costs steps") {
 TEST_CASE("deep recursion ends in depth_max") {
   CHECK(limit_of("{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}") == "depth_max");
   CHECK(limit_of("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}") == "depth_max");
-  CHECK(limit_of("{% macro m() %}{% call m() %}{% endcall %}{{ caller }}{% endmacro %}{% call m() %}{% endcall %}") == "depth_max");
+  CHECK(limit_of("{% macro m() %}{% call m() %}{% endcall %}{{ caller }}{% endmacro %}{% call m() %}{% endcall %}")
+        == "depth_max");
   CHECK(limit_of("{{ " + repeat("(", 5000) + "1" + repeat(")", 5000) + " }}") == "depth_max");
   CHECK(limit_of("{{ " + repeat("[", 5000) + repeat("]", 5000) + " }}") == "depth_max");
   CHECK(limit_of("{{ " + repeat("-", 5000) + "1 }}") == "depth_max");

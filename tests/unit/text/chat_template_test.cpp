@@ -60,11 +60,15 @@ TEST_CASE("an integer of the context that does not fit 64 bits is an error") {
 TEST_CASE("bytes of the context that are not UTF-8 pass through and count one each") {
   const auto text = render("{{ x }}{{ x|length }}{{ x[1] }}{{ x|upper }}", {{"x", std::string{"a\xff\xc3"}}});
   REQUIRE(text);
-  CHECK(*text == "a\xff\xc3" "3\xff" "A\xff\xc3");
+  CHECK(*text
+        == "a\xff\xc3"
+           "3\xff"
+           "A\xff\xc3");
 }
 
 TEST_CASE("the keys of an object keep their order") {
-  const auto text = render("{{ x|tojson }}{% for k in x %}{{ k }}{% endfor %}", json::parse(R"({"x": {"z": 1, "a": 2, "m": 3}})"));
+  const auto text =
+    render("{{ x|tojson }}{% for k in x %}{{ k }}{% endfor %}", json::parse(R"({"x": {"z": 1, "a": 2, "m": 3}})"));
   REQUIRE(text);
   CHECK(*text == R"({"z": 1, "a": 2, "m": 3}zam)");
 }
@@ -79,9 +83,9 @@ TEST_CASE("the clock is the caller's") {
 }
 
 TEST_CASE("a template renders from many threads at once") {
-  const auto parsed = chat_template::parse(
-    "{% macro m(x) %}<{{ x|upper }}>{% endmacro %}{% set ns = namespace(n=0) %}{% for m_ in messages %}{{ m(m_.content) }}"
-    "{% set ns.n = ns.n + loop.index %}{% endfor %}{{ ns.n }}");
+  const auto parsed = chat_template::parse("{% macro m(x) %}<{{ x|upper }}>{% endmacro %}{% set ns = namespace(n=0) "
+                                           "%}{% for m_ in messages %}{{ m(m_.content) }}"
+                                           "{% set ns.n = ns.n + loop.index %}{% endfor %}{{ ns.n }}");
   REQUIRE(parsed);
   std::vector<std::string> results(4);
   std::vector<std::thread> threads;
@@ -99,8 +103,9 @@ TEST_CASE("a template renders from many threads at once") {
 }
 
 TEST_CASE("no prefix of a template crashes the parser") {
-  const std::string whole = "{%- for m in messages if m.a is not none -%}{{ m['x'][1:-1]|tojson(indent=2) ~ \"s\\n\" }}{# c #}{% endfor %}"
-                            "{% macro f(a, b=[1, {'k': 2}]) %}{% call(x) g(*a, **b) %}{% endcall %}{% endmacro %}{% raw %} {{ {% endraw %}";
+  const std::string whole =
+    "{%- for m in messages if m.a is not none -%}{{ m['x'][1:-1]|tojson(indent=2) ~ \"s\\n\" }}{# c #}{% endfor %}"
+    "{% macro f(a, b=[1, {'k': 2}]) %}{% call(x) g(*a, **b) %}{% endcall %}{% endmacro %}{% raw %} {{ {% endraw %}";
   for (std::size_t size = 0; size <= whole.size(); ++size) {
     const auto parsed = chat_template::parse(whole.substr(0, size));
     if (!parsed)

@@ -16,7 +16,8 @@ using test::sentencepiece_vocabulary;
 
 namespace {
 
-std::string all(const tokenizer& t, const ids& prompt, const ids& tokens, special_output specials = special_output::skip) {
+std::string all(const tokenizer& t, const ids& prompt, const ids& tokens,
+                special_output specials = special_output::skip) {
   incremental_detokenizer detokenizer{t, prompt, specials};
   std::string text;
   for (const auto token : tokens)
@@ -34,7 +35,9 @@ TEST_CASE("a character that is spread over tokens appears with its last byte") {
   CHECK(detokenizer.push(0x82).empty());
   CHECK(detokenizer.push(0xAC) == "\u20AC");
   CHECK(detokenizer.push(0xE2).empty());
-  CHECK(detokenizer.push('b') == "\uFFFD" "b");
+  CHECK(detokenizer.push('b')
+        == "\uFFFD"
+           "b");
   CHECK(detokenizer.push(0xF0).empty());
   CHECK(detokenizer.finish() == "\uFFFD");
 }
@@ -52,10 +55,10 @@ TEST_CASE("SentencePiece's first space is taken away at the beginning of a text 
   const token_id spaced = 259;
   const token_id plain = 261;
   CHECK(all(t, {}, {spaced, spaced}) == "a a");
-  CHECK(all(t, {1}, {spaced, spaced}) == "a a");        // the prompt is BOS alone
+  CHECK(all(t, {1}, {spaced, spaced}) == "a a");         // the prompt is BOS alone
   CHECK(all(t, {1, plain}, {spaced, spaced}) == " a a"); // the text continues one
   CHECK(all(t, {1}, {plain, spaced}) == "a a");
-  CHECK(all(t, {1}, {262, plain}) == " a");             // one space only
+  CHECK(all(t, {1}, {262, plain}) == " a"); // one space only
   CHECK(all(t, {1}, {1, spaced}, special_output::keep) == "<s>a");
   auto v = sentencepiece_vocabulary({"\u2581a"});
   v.add_space_prefix = false;

@@ -87,7 +87,8 @@ TEST_CASE("text and match are those of the definition, however the text is cut, 
       actual.matched = out.matched;
       if (!actual.matched) {
         const auto held = text.substr(actual.text.size(), at - actual.text.size());
-        const bool is_needed = held.empty() || std::any_of(stops.begin(), stops.end(), [&](auto& s) { return s.starts_with(held); });
+        const bool is_needed =
+          held.empty() || std::any_of(stops.begin(), stops.end(), [&](auto& s) { return s.starts_with(held); });
         CHECK(is_needed);
       }
     }

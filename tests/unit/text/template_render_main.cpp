@@ -12,7 +12,8 @@
 int main() {
   using namespace troupe::text;
   using json = nlohmann::ordered_json;
-  const std::chrono::local_seconds now = std::chrono::local_days{std::chrono::year{2024} / 7 / 26} + std::chrono::hours{12};
+  const std::chrono::local_seconds now =
+    std::chrono::local_days{std::chrono::year{2024} / 7 / 26} + std::chrono::hours{12};
   for (std::string line; std::getline(std::cin, line);) {
     const json row = json::parse(line);
     json result;

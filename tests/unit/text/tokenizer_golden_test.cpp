@@ -100,7 +100,8 @@ std::size_t check_goldens(const tokenizer& t, const fs::path& path, tokenizer::e
     const auto golden = nlohmann::json::parse(line);
     if (golden.contains("ggml") && !has_hard_texts)
       continue;
-    const auto text = golden.contains("ggml") ? hard.at(golden["ggml"].get<std::size_t>()) : golden.at("text").get<std::string>();
+    const auto text =
+      golden.contains("ggml") ? hard.at(golden["ggml"].get<std::size_t>()) : golden.at("text").get<std::string>();
     CAPTURE(text);
     const auto expected = golden.at("ids").get<ids>();
     CHECK(t.encode(text, options) == expected);
@@ -122,7 +123,8 @@ TEST_CASE("ids equal llama.cpp's for SmolLM2") {
 TEST_CASE("ids equal llama.cpp's for SmolLM2 where special tokens are parsed") {
   if (!present(smollm2))
     return;
-  CHECK(check_goldens(from_gguf(smollm2), goldens / "smollm2_special_ids.jsonl", {parse_special::yes, add_special::no}) >= 20);
+  CHECK(check_goldens(from_gguf(smollm2), goldens / "smollm2_special_ids.jsonl", {parse_special::yes, add_special::no})
+        >= 20);
 }
 
 TEST_CASE("ids equal llama.cpp's for stories260K") {

@@ -130,10 +130,10 @@ TEST_CASE("EOS, end of turn and known names of control tokens end a generation")
 TEST_CASE("SentencePiece merges by score, escapes spaces and falls back to bytes") {
   const auto t = make_tokenizer(sentencepiece_vocabulary({"\u2581a", "ab", "\u2581", "a", "b", "\u2581\u2581"}));
   const token_id first = 259;
-  CHECK(t.encode("ab") == ids{first, first + 4});           // "▁a" has the better score
+  CHECK(t.encode("ab") == ids{first, first + 4}); // "▁a" has the better score
   CHECK(t.encode("bab") == ids{first + 2, first + 4, first + 1});
-  CHECK(t.encode(" a") == ids{first + 2, first});           // the prefix and the text's own space
-  CHECK(t.encode("\u2581a") == t.encode(" a"));             // U+2581 and space are not told apart
+  CHECK(t.encode(" a") == ids{first + 2, first}); // the prefix and the text's own space
+  CHECK(t.encode("\u2581a") == t.encode(" a"));   // U+2581 and space are not told apart
   CHECK(t.encode("aé") == ids{first, 3 + 0xC3, 3 + 0xA9});
   CHECK(t.encode("\xFF") == ids{first + 2, 3 + 0xFF});
   CHECK(t.encode("").empty());
@@ -184,13 +184,17 @@ TEST_CASE("a wrong vocabulary is refused with the key that is wrong") {
   CHECK(names(changed(bytes, [&](auto& v) { v.unk = size; }), "tokenizer.ggml.unknown_token_id:"));
   CHECK(names(changed(bytes, [&](auto& v) { v.eot = ~token_id{0}; }), "tokenizer.ggml.eot_token_id:"));
   CHECK(names(changed(bytes, [&](auto& v) { v.pad = size; }), "tokenizer.ggml.padding_token_id:"));
-  CHECK(names(changed(bytes, [](auto& v) { v.bos.reset(), v.add_bos = true; }), "tokenizer.ggml.bos_token_id: missing"));
-  CHECK(names(changed(bytes, [](auto& v) { v.eos.reset(), v.add_eos = true; }), "tokenizer.ggml.eos_token_id: missing"));
+  CHECK(
+    names(changed(bytes, [](auto& v) { v.bos.reset(), v.add_bos = true; }), "tokenizer.ggml.bos_token_id: missing"));
+  CHECK(
+    names(changed(bytes, [](auto& v) { v.eos.reset(), v.add_eos = true; }), "tokenizer.ggml.eos_token_id: missing"));
   CHECK(names(changed(pieces, [](auto& v) { v.scores.clear(); }), "tokenizer.ggml.scores:"));
   CHECK(names(changed(pieces, [](auto& v) { v.scores.push_back(0); }), "tokenizer.ggml.scores:"));
-  CHECK(names(changed(pieces, [](auto& v) { v.scores[9] = std::numeric_limits<float>::quiet_NaN(); }), "tokenizer.ggml.scores:"));
+  CHECK(names(changed(pieces, [](auto& v) { v.scores[9] = std::numeric_limits<float>::quiet_NaN(); }),
+              "tokenizer.ggml.scores:"));
   CHECK(names(changed(pieces, [](auto& v) { v.tokens[9] = "<0xZZ>"; }), "tokenizer.ggml.tokens: entry 9"));
-  CHECK(names(changed(pieces, [](auto& v) { v.types[9] = token_type::normal, v.unk.reset(); }), "tokenizer.ggml.tokens: no token for byte"));
+  CHECK(names(changed(pieces, [](auto& v) { v.types[9] = token_type::normal, v.unk.reset(); }),
+              "tokenizer.ggml.tokens: no token for byte"));
 }
 
 TEST_CASE("empty tokens that pad the list are allowed and never produced") {

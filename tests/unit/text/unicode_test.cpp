@@ -35,15 +35,15 @@ TEST_CASE("ill-formed UTF-8 becomes one U+FFFD per maximal subpart, as Python's 
     {"abc", "abc"},
     {"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"},
     {"\x80", times(1, fffd)},
-    {"\xC0\x80", times(2, fffd)},             // overlong
-    {"\xE0\x80\x80", times(3, fffd)},         // overlong
-    {"\xF0\x80\x80\x80", times(4, fffd)},     // overlong
-    {"\xED\xA0\x80", times(3, fffd)},         // surrogate
-    {"\xF4\x90\x80\x80", times(4, fffd)},     // above U+10FFFF
+    {"\xC0\x80", times(2, fffd)},         // overlong
+    {"\xE0\x80\x80", times(3, fffd)},     // overlong
+    {"\xF0\x80\x80\x80", times(4, fffd)}, // overlong
+    {"\xED\xA0\x80", times(3, fffd)},     // surrogate
+    {"\xF4\x90\x80\x80", times(4, fffd)}, // above U+10FFFF
     {"\xF5\xFF", times(2, fffd)},
-    {"\xE2\x82", times(1, fffd)},             // cut off at the end
+    {"\xE2\x82", times(1, fffd)}, // cut off at the end
     {"\xF0\x9F\x98", times(1, fffd)},
-    {"\xF0\x9F\x98z", times(1, fffd) + "z"},  // cut off by another character
+    {"\xF0\x9F\x98z", times(1, fffd) + "z"}, // cut off by another character
     {"\xE2\x82\xC3\xA9", times(1, fffd) + "\xC3\xA9"},
     {"\xF0\x9F\xE2\x82\xAC", times(1, fffd) + "\xE2\x82\xAC"},
     {std::string_view{"\0a", 2}, std::string{"\0a", 2}},
@@ -92,7 +92,8 @@ TEST_CASE("characters are classed by their Unicode category, spaces by White_Spa
   CHECK(classify(0x1F600) == char_class::other);
   CHECK(classify(0x200B) == char_class::other); // zero width space is no White_Space
   CHECK(classify(0x1C) == char_class::other);
-  for (const char32_t c : {0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20, 0x85, 0xA0, 0x1680, 0x2003, 0x2028, 0x202F, 0x205F, 0x3000})
+  for (const char32_t c :
+       {0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20, 0x85, 0xA0, 0x1680, 0x2003, 0x2028, 0x202F, 0x205F, 0x3000})
     CHECK(classify(c) == char_class::space);
   CHECK(classify(0x10FFFF) == char_class::other);
 }

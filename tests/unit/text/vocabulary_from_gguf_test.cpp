@@ -95,7 +95,8 @@ TEST_CASE("a missing or wrong key is named") {
   llama.model = "llama";
   auto refusal = [](const expected<text::vocabulary, error>& v) { return v ? std::string{} : v.error().context; };
   auto has = [](const std::string& context, std::string_view key) { return context.find(key) != std::string::npos; };
-  for (const auto* key : {"tokenizer.ggml.model", "tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.pre"})
+  for (const auto* key :
+       {"tokenizer.ggml.model", "tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.pre"})
     CHECK(has(refusal(read({}, key)), key));
   CHECK(has(refusal(read(llama, "tokenizer.ggml.scores")), "tokenizer.ggml.scores"));
   file_content unknown;
@@ -104,10 +105,12 @@ TEST_CASE("a missing or wrong key is named") {
   file_content mistyped;
   mistyped.types[1] = 7;
   CHECK(has(refusal(read(mistyped)), "tokenizer.ggml.token_type: entry 1"));
-  CHECK(has(refusal(read({}, "", [](auto& w) { w.add_string("tokenizer.ggml.bos_token_id", "1"); })), "tokenizer.ggml.bos_token_id"));
+  CHECK(has(refusal(read({}, "", [](auto& w) { w.add_string("tokenizer.ggml.bos_token_id", "1"); })),
+            "tokenizer.ggml.bos_token_id"));
   CHECK(has(refusal(read({}, "", [](auto& w) { w.add_uint64("tokenizer.ggml.eos_token_id", std::uint64_t{1} << 40); })),
             "tokenizer.ggml.eos_token_id"));
-  CHECK(has(refusal(read({}, "", [](auto& w) { w.add_uint32("tokenizer.ggml.add_eos_token", 1); })), "tokenizer.ggml.add_eos_token"));
+  CHECK(has(refusal(read({}, "", [](auto& w) { w.add_uint32("tokenizer.ggml.add_eos_token", 1); })),
+            "tokenizer.ggml.add_eos_token"));
 }
 
 TEST_CASE("a file without token types has only normal tokens") {

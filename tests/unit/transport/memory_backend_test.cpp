@@ -26,9 +26,7 @@ void fill_with_noise(std::vector<std::byte>& memory, std::uint64_t seed) {
 
 std::span<const std::byte> as_note(std::string_view text) { return std::as_bytes(std::span{text}); }
 
-std::string text_of(const arrival& a) {
-  return {reinterpret_cast<const char*>(a.note.data()), a.note_bytes};
-}
+std::string text_of(const arrival& a) { return {reinterpret_cast<const char*>(a.note.data()), a.note_bytes}; }
 
 // Two endpoints of one process; `there` lets `here` write.
 struct pair_of_endpoints {
@@ -152,7 +150,9 @@ TEST_CASE("what does not fit is refused at once, and never completes") {
   CHECK(p.here.bytes->write(region_id{99}, std::span{&one, 1}, p.target, std::span{&one, 1}, {}, soon()).error().code
         == errc::unknown_region);
   CHECK(p.here.bytes->write(p.here.region, std::span{&one, 1}, remote_region{99}, std::span{&one, 1}, {}, soon())
-          .error().code == errc::unknown_region);
+          .error()
+          .code
+        == errc::unknown_region);
   CHECK(p.here.bytes->add_region({}).error().code == errc::invalid_argument);
   auto fence = p.here.bytes->fence(p.here.bytes->self());
   REQUIRE(fence);

@@ -92,8 +92,8 @@ TEST_CASE("a fence ends after everything that the peer posted before it, and not
     std::fill(owner.memory.begin(), owner.memory.end(), std::byte{0xee});
     auto ended = await_news(*writer.bytes, blocks, 0);
     REQUIRE(ended.completions.size() == blocks);
-    auto landed = std::count_if(ended.completions.begin(), ended.completions.end(),
-                                [](auto& c) { return c.result == errc::none; });
+    auto landed =
+      std::count_if(ended.completions.begin(), ended.completions.end(), [](auto& c) { return c.result == errc::none; });
     CHECK(std::all_of(owner.memory.begin(), owner.memory.end(), [](std::byte b) { return b == std::byte{0xee}; }));
     // Arrivals are those that landed, no more.
     auto arrivals = fenced.arrivals.size();

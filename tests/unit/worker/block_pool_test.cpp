@@ -25,8 +25,8 @@ constexpr std::uint32_t size = 2;
 std::vector<std::uint64_t> hashes_of(const block_pool& pool, const tokens& x) {
   std::vector<std::uint64_t> hashes;
   for (std::size_t i = 0; i + size <= x.size(); i += size)
-    hashes.push_back(pool.hash(hashes.empty() ? std::nullopt : std::optional{hashes.back()},
-                               std::span{x}.subspan(i, size)));
+    hashes.push_back(
+      pool.hash(hashes.empty() ? std::nullopt : std::optional{hashes.back()}, std::span{x}.subspan(i, size)));
   return hashes;
 }
 
@@ -47,9 +47,7 @@ void drop_all(block_pool& pool, const std::vector<block_id>& table) {
     pool.drop(*b);
 }
 
-std::vector<block_id> find(const block_pool& pool, const tokens& x) {
-  return pool.find(x, hashes_of(pool, x));
-}
+std::vector<block_id> find(const block_pool& pool, const tokens& x) { return pool.find(x, hashes_of(pool, x)); }
 
 } // namespace
 

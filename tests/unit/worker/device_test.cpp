@@ -30,7 +30,9 @@ public:
 
   const gpu::executor_info& info() const override { return info_; }
   void on_done(std::function<void(gpu::step_result)>) override {}
-  gpu::errc open(slot_id, const sampling_options&, std::span<const token_id>, std::uint32_t) override { return gpu::errc::none; }
+  gpu::errc open(slot_id, const sampling_options&, std::span<const token_id>, std::uint32_t) override {
+    return gpu::errc::none;
+  }
   void close(slot_id) override {}
   gpu::errc submit(gpu::step) override { return gpu::errc::none; }
   region_view kv_memory(std::size_t) override { return {}; }

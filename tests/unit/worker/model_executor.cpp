@@ -12,10 +12,8 @@ token_id toy_model::next(const std::vector<token_id>& history) const {
   return static_cast<token_id>((h ^ (h >> 32)) % vocabulary);
 }
 
-model_executor::model_executor(std::uint32_t blocks, std::uint32_t block_tokens, std::uint32_t slots,
-                               toy_model model)
-  : block_tokens_{block_tokens}, model_{model}, cells_(std::size_t{blocks} * block_tokens),
-    slots_(slots) {}
+model_executor::model_executor(std::uint32_t blocks, std::uint32_t block_tokens, std::uint32_t slots, toy_model model)
+  : block_tokens_{block_tokens}, model_{model}, cells_(std::size_t{blocks} * block_tokens), slots_(slots) {}
 
 void model_executor::fail(std::string what) {
   if (!fault)
@@ -31,9 +29,8 @@ const model_executor::cell& model_executor::at(block_id b, std::uint32_t offset)
 }
 
 bool model_executor::is_used(block_id b) const {
-  return std::ranges::any_of(queue_, [b](const queued& q) {
-    return std::ranges::find(q.step.blocks, b) != q.step.blocks.end();
-  });
+  return std::ranges::any_of(
+    queue_, [b](const queued& q) { return std::ranges::find(q.step.blocks, b) != q.step.blocks.end(); });
 }
 
 void model_executor::lose() {
@@ -86,8 +83,7 @@ void model_executor::check_row(const gpu::step& step, const gpu::row& r, owner o
     const auto in_flight = std::ranges::find(queue_, r.from->step, [](const queued& q) { return q.step.id; });
     if (in_flight == queue_.end() || r.from->row >= in_flight->step.rows.size()
         || in_flight->step.rows[r.from->row].want != gpu::row_want::sample
-        || in_flight->step.rows[r.from->row].slot != r.slot
-        || in_flight->openings[r.from->row] != own.second)
+        || in_flight->step.rows[r.from->row].slot != r.slot || in_flight->openings[r.from->row] != own.second)
       return fail("a row's input is drawn by no row in flight of its sequence");
   }
   for (auto p = r.position; p < r.position + count; p += block_tokens_ - p % block_tokens_)
@@ -124,8 +120,7 @@ gpu::step_result model_executor::run() {
   return result;
 }
 
-token_id model_executor::compute(const gpu::step& step, const gpu::row& r,
-                                 std::vector<token_id>& history) {
+token_id model_executor::compute(const gpu::step& step, const gpu::row& r, std::vector<token_id>& history) {
   const auto table = step.blocks_of(r);
   std::vector<token_id> input;
   if (r.from) {
@@ -149,8 +144,8 @@ token_id model_executor::compute(const gpu::step& step, const gpu::row& r,
   for (std::uint32_t p = 0; p < end; ++p) {
     const auto& c = at(table[p / block_tokens_], p % block_tokens_);
     if (!c.is_written || c.position != p || c.token != history[p])
-      fail("slot " + std::to_string(r.slot.value) + " reads a wrong KV at position "
-           + std::to_string(p) + " in block " + std::to_string(table[p / block_tokens_]));
+      fail("slot " + std::to_string(r.slot.value) + " reads a wrong KV at position " + std::to_string(p) + " in block "
+           + std::to_string(table[p / block_tokens_]));
     read.push_back(c.token);
   }
   return model_.next(read);

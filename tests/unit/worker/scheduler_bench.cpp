@@ -19,10 +19,8 @@ gpu::step_result instant(const gpu::step& step) {
   gpu::step_result result;
   result.id = step.id;
   for (const auto& r : step.rows)
-    result.rows.push_back({r.want == gpu::row_want::sample
-                             ? std::optional{sampled_token{r.position % 89, 0, {}}}
-                             : std::nullopt,
-                           0});
+    result.rows.push_back(
+      {r.want == gpu::row_want::sample ? std::optional{sampled_token{r.position % 89, 0, {}}} : std::nullopt, 0});
   return result;
 }
 

@@ -67,7 +67,8 @@ TEST_CASE("tokens that steps in flight draw for a preempted sequence are its nex
       REQUIRE(w.complete());
   const auto known = w.of(2).output.size();
   CHECK(w.tested.steps_in_flight() > 0);
-  while (w.complete()) {}
+  while (w.complete()) {
+  }
   CHECK(w.of(2).output.size() > known);
   w.run();
   CHECK(w.of(1).output == w.reference(1));

@@ -115,7 +115,8 @@ private:
     auto prompt = some_tokens(between(1, std::min(50u, w_.config.context_tokens)), below(4), vocabulary);
     for (auto i = below(3); i > 0; --i)
       prompt.push_back(below(vocabulary));
-    auto r = a_request(++last_id_, std::move(prompt), between(1, 30), sequence_mode{static_cast<std::uint8_t>(below(3))});
+    auto r =
+      a_request(++last_id_, std::move(prompt), between(1, 30), sequence_mode{static_cast<std::uint8_t>(below(3))});
     if (one_in(4))
       for (auto i = below(r.output_tokens_max); i > 0; --i)
         r.tokens.push_back(w_.model.next(r.tokens));
@@ -218,8 +219,7 @@ private:
   }
 
   bool is_over() const {
-    return w_.tested.idle()
-           && std::ranges::all_of(w_.outcomes, [](const auto& o) { return o.second.is_over; })
+    return w_.tested.idle() && std::ranges::all_of(w_.outcomes, [](const auto& o) { return o.second.is_over; })
            && w_.tested.load().quarantined_blocks == 0;
   }
 
@@ -239,8 +239,7 @@ private:
       if (o.finished ? o.output != alone
                      : o.output.size() > alone.size() || !std::equal(o.output.begin(), o.output.end(), alone.begin()))
         w_.executor.fail(name + " says something else than alone");
-      if (o.finished
-          && (o.finished->reason == finish_reason::stop) != w_.ends_with_stop(id))
+      if (o.finished && (o.finished->reason == finish_reason::stop) != w_.ends_with_stop(id))
         w_.executor.fail(name + " gives the wrong reason for its end");
       finished_ += o.finished.has_value();
     }

@@ -16,8 +16,8 @@ std::vector<token_id> some_tokens(std::uint32_t count, std::uint64_t seed, std::
   return tokens;
 }
 
-sequence_request a_request(std::uint64_t id, std::vector<token_id> prompt,
-                           std::uint32_t output_tokens_max, sequence_mode mode) {
+sequence_request a_request(std::uint64_t id, std::vector<token_id> prompt, std::uint32_t output_tokens_max,
+                           sequence_mode mode) {
   sequence_request r;
   r.id = request_id{id};
   r.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
@@ -85,7 +85,8 @@ void worker_double::complete_failed(gpu::errc code) {
 
 void worker_double::run() {
   for (int i = 0; i < patience; ++i) {
-    while (step()) {}
+    while (step()) {
+    }
     if (!complete())
       return;
   }
@@ -119,8 +120,7 @@ void worker_double::land(std::uint64_t id, std::uint32_t cached_tokens) {
   absorb(events);
 }
 
-void worker_double::break_landing(std::uint64_t id, std::uint32_t valid_tokens,
-                                  scheduler::landing_writer writer) {
+void worker_double::break_landing(std::uint64_t id, std::uint32_t valid_tokens, scheduler::landing_writer writer) {
   tested.landing_broken(request_id{id}, valid_tokens, writer);
   check();
 }
@@ -141,8 +141,7 @@ void worker_double::lose_device() {
 std::vector<token_id> worker_double::reference(std::uint64_t id) const {
   const auto& r = outcomes.at(id).request;
   auto tokens = r.tokens;
-  while (tokens.size() < r.prompt_tokens + std::size_t{r.output_tokens_max}
-         && tokens.size() < config.context_tokens) {
+  while (tokens.size() < r.prompt_tokens + std::size_t{r.output_tokens_max} && tokens.size() < config.context_tokens) {
     const auto next = model.next(tokens);
     if (std::ranges::find(r.stop_tokens, next) != r.stop_tokens.end())
       break;
@@ -167,8 +166,7 @@ worker_double::outcome* worker_double::living(request_id id, const char* event) 
 }
 
 /// Blocks that are said to hold a sequence's tokens do so.
-void worker_double::check_kv(const outcome& o, const std::vector<block_id>& blocks,
-                             std::uint32_t first_block) {
+void worker_double::check_kv(const outcome& o, const std::vector<block_id>& blocks, std::uint32_t first_block) {
   const auto& tokens = o.request.tokens;
   for (std::uint32_t i = 0; i < blocks.size() * config.block_tokens; ++i) {
     const auto p = first_block * config.block_tokens + i;
