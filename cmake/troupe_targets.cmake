@@ -30,7 +30,7 @@ endfunction()
 
 # troupe_add_test(NAME [ACTORS] SOURCES… LINK deps… LABELS labels… [TIMEOUT s]): one doctest executable and
 # one ctest entry. Labels: unit | scenario | integration; asan (runs there too); concurrent (TSan); long.
-# The targets tests_asan, tests_concurrent and tests_long build what the sanitizer presets run, and nothing else.
+# The targets tests_asan, tests_concurrent and tests_long build what runs under that label, and nothing else.
 function(troupe_add_test name)
   cmake_parse_arguments(arg "ACTORS" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
