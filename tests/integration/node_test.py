@@ -202,6 +202,14 @@ class RunTest(unittest.TestCase):
         path.write_text(CONFIG.format(model=MODEL).replace(":0\"", f":{port}\""))
         return path
 
+    def test_an_answer_without_max_tokens_fits_into_a_small_kv_memory(self):
+        config = self.config()
+        config.write_text(config.read_text().replace("  http {", "  kv {\n    memory = 32MiB\n  }\n  http {"))
+        done = subprocess.run([TROUPE, "run", "-c", str(config), QUESTION[0]["content"]], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Paris", done.stdout)
+        self.assertIn("kv.memory", done.stderr)
+
     def test_a_terminal_chat_has_two_turns_and_ctrl_c_stops_an_answer(self):
         terminal = Terminal(TROUPE, "run", "-c", str(self.config()))
         terminal.expect("> ")
