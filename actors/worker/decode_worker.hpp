@@ -23,7 +23,7 @@ namespace troupe {
 // reserves blocks, offers them as a landing, and reads none before the peer's completion record and
 // every block's checksum are right; whatever goes wrong, it prefills by itself. Without a peer it is an
 // aggregated worker.
-// Ends when its device does (errc::device_failed), or with its supervisor.
+// Ends when its device does (errc::device_failed, or errc::internal after a defect), or with its supervisor.
 // Bounds: the scheduler's running_max and queued_max; one token batch under way per hub.
 
 class decode_worker_state {

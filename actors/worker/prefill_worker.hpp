@@ -20,7 +20,7 @@ namespace troupe {
 //
 // Owns a scheduler with its KV blocks, and through its device an executor. Decode workers ask; each
 // answer is a completion record, given only when the transport says that every block is in place.
-// Ends when its device does (errc::device_failed), or with its supervisor.
+// Ends when its device does (errc::device_failed, or errc::internal after a defect), or with its supervisor.
 // Bounds: the scheduler's running_max and queued_max.
 
 class prefill_worker_state {

@@ -13,20 +13,10 @@ import unittest
 import urllib.error
 import urllib.request
 
-from node_process import Node
+from node_process import CONFIG_HEAD, MODEL, Node
 
 TROUPE = sys.argv.pop(1)
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-CONFIG = """
-troupe {{
-  model {{
-    path = "{model}"
-    name = "demo"
-  }}
-  http {{
-    listen = "127.0.0.1:0"
-  }}
+CONFIG = CONFIG_HEAD + """
   decode-worker {{
     count = 1
   }}

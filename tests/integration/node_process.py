@@ -9,6 +9,20 @@ import threading
 import urllib.error
 import urllib.request
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+#: How the format string of a node's configuration begins: model, and a gateway at a port that the system chooses.
+CONFIG_HEAD = """
+troupe {{
+  model {{
+    path = "{model}"
+    name = "demo"
+  }}
+  http {{
+    listen = "127.0.0.1:0"
+  }}
+"""
+
 
 class Node:
     """A node in the foreground; its first two lines are what a user sees."""
