@@ -2,6 +2,7 @@
 #include "gpu/host/compute_pool.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 #include <string>
 #include <system_error>
@@ -14,8 +15,13 @@ namespace {
 
 /// Far above any machine; a bound against a mistyped option.
 constexpr std::uint32_t threads_max = 1024;
-/// About 20 µs: longer than the serial part between two parallel ones, shorter than a time slice.
-constexpr int spins = 600;
+/// Longer than the serial part between two parallel ones and than a range of the slowest thread: to wake a sleeper
+/// costs tens of microseconds, more in a virtual machine.
+constexpr std::chrono::microseconds spin_time{100};
+/// Looks at the clock this seldom.
+constexpr int spins_per_look = 32;
+/// Ranges that a thread takes of a part on average.
+constexpr std::uint32_t ranges_per_thread = 4;
 
 void pause() {
 #if defined(__x86_64__)
@@ -25,11 +31,14 @@ void pause() {
 
 /// Waits until `value` differs from `old`: spins, then sleeps in the kernel.
 std::uint32_t wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
-  for (int i = 0; i < spins; ++i) {
-    if (const auto now = value.load(std::memory_order_acquire); now != old)
-      return now;
-    pause();
-  }
+  const auto end = std::chrono::steady_clock::now() + spin_time;
+  do {
+    for (int i = 0; i < spins_per_look; ++i) {
+      if (const auto now = value.load(std::memory_order_acquire); now != old)
+        return now;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
   value.wait(old, std::memory_order_acquire);
   return value.load(std::memory_order_acquire);
 }
@@ -114,8 +123,15 @@ void compute_pool::work(std::uint32_t thread) {
   }
 }
 
+std::uint32_t compute_pool::range_of(std::uint32_t count, std::uint32_t grain) const {
+  const auto pieces = (count + grain - 1) / grain;
+  const auto ranges = std::min(pieces, threads() * ranges_per_thread);
+  return (pieces + ranges - 1) / ranges * grain;
+}
+
 void compute_pool::run_part(const part& next) {
   part_ = next;
+  next_.store(0, std::memory_order_relaxed);
   running_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
@@ -124,13 +140,14 @@ void compute_pool::run_part(const part& next) {
     left = wait_while(running_, left);
 }
 
-void compute_pool::run_share(const part& p, std::uint32_t thread) const {
-  const std::uint64_t pieces = (std::uint64_t{p.count} + p.grain - 1) / p.grain;
-  const auto cut = [&](std::uint64_t t) {
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(pieces * t / threads() * p.grain, p.count));
-  };
-  if (const auto begin = cut(thread), end = cut(thread + 1); begin < end)
-    p.call(p.context, begin, end, thread);
+void compute_pool::run_share(const part& p, std::uint32_t thread) {
+  for (;;) {
+    const auto begin = next_.fetch_add(p.range, std::memory_order_relaxed);
+    if (begin >= p.count)
+      return;
+    p.call(p.context, static_cast<std::uint32_t>(begin),
+           static_cast<std::uint32_t>(std::min<std::uint64_t>(begin + p.range, p.count)), thread);
+  }
 }
 
 } // namespace troupe::gpu::host

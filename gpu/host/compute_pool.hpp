@@ -20,7 +20,7 @@ namespace troupe::gpu::host {
 /// posted, so that executors that share the pool never compete for cores; inside a job, parallel_for
 /// splits work over the dispatcher and the workers.
 ///
-/// Workers spin for some microseconds between two parts of a job (a layer has five), then sleep.
+/// Workers spin for a while between two parts of a job (a layer has five), then sleep.
 class compute_pool {
 public:
   /// `threads` in all, the dispatcher included; 0 takes usable_cpus(). errc::resource if the system
@@ -40,9 +40,9 @@ public:
   /// Posts a job and waits for its end. REQUIRES: not called by a job.
   void run(const std::function<void()>& job);
 
-  /// Splits [0, count) into one contiguous range per thread, cut at multiples of `grain`, and calls
-  /// f(begin, end, thread) for those that are not empty; returns when all have ended. Which thread has
-  /// which range depends on `count`, `grain` and threads() only. REQUIRES: called by a job.
+  /// Splits [0, count) into contiguous ranges, cut at multiples of `grain`, and calls f(begin, end, thread) for each;
+  /// returns when all have ended. A thread takes the next range when it is done with one, since cores are seldom
+  /// equally fast: so results must not depend on how the ranges are cut. REQUIRES: called by a job.
   template <class Function>
   void parallel_for(std::uint32_t count, std::uint32_t grain, Function&& f) {
     if (count == 0)
@@ -50,7 +50,7 @@ public:
     if (count <= grain || workers_.empty())
       return f(0u, count, 0u);
     using callable = std::remove_reference_t<Function>;
-    run_part(part{count, grain,
+    run_part(part{count, range_of(count, grain),
                   [](void* context, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
                     (*static_cast<callable*>(context))(begin, end, thread);
                   },
@@ -60,7 +60,8 @@ public:
 private:
   struct part {
     std::uint32_t count = 0;
-    std::uint32_t grain = 1;
+    /// Items of one range, a multiple of the grain.
+    std::uint32_t range = 1;
     void (*call)(void*, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) = nullptr;
     void* context = nullptr;
   };
@@ -68,8 +69,9 @@ private:
   compute_pool() = default;
   void dispatch();
   void work(std::uint32_t thread);
+  std::uint32_t range_of(std::uint32_t count, std::uint32_t grain) const;
   void run_part(const part&);
-  void run_share(const part&, std::uint32_t thread) const;
+  void run_share(const part&, std::uint32_t thread);
 
   std::mutex mutex_;
   std::condition_variable posted_;
@@ -80,6 +82,8 @@ private:
   part part_;
   alignas(64) std::atomic<std::uint32_t> round_ = 0;
   alignas(64) std::atomic<std::uint32_t> running_ = 0;
+  /// The first item of the current part that no thread has taken.
+  alignas(64) std::atomic<std::uint64_t> next_ = 0;
 
   std::vector<std::thread> workers_;
   std::thread dispatcher_;

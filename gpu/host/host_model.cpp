@@ -18,8 +18,8 @@ namespace {
 
 /// Below this many tokens the elementwise parts are shorter than waking a worker.
 constexpr std::uint32_t tokens_grain = 8;
-/// Groups are cut at multiples of the widest gemv, so that no thread has a ragged tail.
-constexpr std::uint32_t groups_grain = 4;
+/// Small, so that narrow matrices also split evenly; gemv takes at least two groups at once.
+constexpr std::uint32_t groups_grain = 2;
 
 constexpr std::uint32_t key_part = 0;
 constexpr std::uint32_t value_part = 1;
@@ -221,10 +221,11 @@ void host_model::store_kv(std::span<const forward_token> tokens, std::uint32_t l
 }
 
 void host_model::attend(std::span<const forward_token> tokens, std::uint32_t layer) {
-  // Items are (kv head, token, query head of the kv head): one token splits evenly over threads by query
-  // heads, and many tokens run along one kv head, whose keys stay in the cache.
+  // Items are (kv head, token, query head of the kv head): one token splits evenly over threads by query heads, though
+  // keys are then read twice, and many tokens run along one kv head, whose keys stay in the cache.
   const auto items = config().heads * static_cast<std::uint32_t>(tokens.size());
-  pool_->parallel_for(items, 1,
+  const auto grain = tokens.size() > 1 ? config().heads_per_kv() : (items + pool_->threads() - 1) / pool_->threads();
+  pool_->parallel_for(items, grain,
                       [&](auto begin, auto end, auto thread) { attend_range(tokens, layer, begin, end, thread); });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one source of the host kernels, included by kernels_<path>.cpp inside an anonymous namespace.
-// The including file gives: vector_bytes, path_index, block_tokens_max, gemv_groups; fvec, uvec, hvec;
+// The including file gives: vector_bytes, path_index, direct_tokens_max, part_tokens_max, block_tokens_max, gemv_groups;
+// fvec, uvec, hvec;
 // madd, maximum, widen_half, reduce_add. No function of the standard library here: see kernels.hpp.
 
 using ivec = std::int32_t __attribute__((vector_size(vector_bytes)));
@@ -183,6 +184,43 @@ void multiply_direct(const matrix_product& a, std::uint32_t group, std::uint32_t
       finish(a, token + t, group + g, acc[t][g]);
 }
 
+/// Columns J … of one word of one vector of a group, for T tokens.
+template <class F, int T, int J = 0>
+inline void multiply_part_word(uvec w, typename F::scales s, const float* x, std::size_t x_stride, fvec (&acc)[T]) {
+  if constexpr (J < F::word_columns) {
+    const fvec value = F::template value<J>(w, s);
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t)
+      acc[t] = madd(value, broadcast(x[t * x_stride + J]), acc[t]);
+    multiply_part_word<F, T, J + 1>(w, s, x, x_stride, acc);
+  }
+}
+
+/// T tokens against one group, one of its vectors after the other: a weight is widened once for more tokens than
+/// there are registers for with all of its vectors at once.
+template <class F, int T>
+void multiply_parts(const matrix_product& a, std::uint32_t group) {
+  for (int i = 0; i < parts; ++i) {
+    const std::byte* p = a.weights.data + group * a.weights.group_bytes;
+    const float* x = a.x;
+    fvec acc[T] = {};
+    for (std::uint32_t k = 0; k < a.weights.columns; k += F::block_columns) {
+      const auto s = F::read(p, i);
+      p += F::header_bytes;
+      for (int c = 0; c < F::block_columns; c += F::word_columns) {
+        multiply_part_word<F, T>(F::words(p, i), s, x, a.x_stride, acc);
+        p += F::word_bytes;
+        x += F::word_columns;
+      }
+    }
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      float* out = a.out + t * a.out_stride + group * 16 + i * width;
+      store(out, a.end == epilogue::add ? load<fvec>(out) + acc[t] : acc[t]);
+    }
+  }
+}
+
 /// Columns of a widened tile: 12 KiB of weights, which stay in L1 beside the activations.
 constexpr std::uint32_t tile_columns = 192;
 
@@ -279,10 +317,14 @@ void multiply_tiled(const matrix_product& a, std::uint32_t group) {
 
 template <class F, int T = 1>
 inline void multiply_few(const matrix_product& a, std::uint32_t group) {
-  if (a.tokens == T)
+  if (a.tokens != T) {
+    if constexpr (T < part_tokens_max)
+      multiply_few<F, T + 1>(a, group);
+  } else if constexpr (T <= direct_tokens_max) {
     multiply_direct<F, 1, T>(a, group, 0);
-  else if constexpr (T < block_tokens_max)
-    multiply_few<F, T + 1>(a, group);
+  } else {
+    multiply_parts<F, T>(a, group);
+  }
 }
 
 template <class F>
@@ -292,7 +334,7 @@ void multiply_format(const matrix_product& a) {
     for (; group + gemv_groups <= a.group_end; group += gemv_groups)
       multiply_direct<F, gemv_groups, 1>(a, group, 0);
   for (; group < a.group_end; ++group)
-    if (a.tokens <= static_cast<std::uint32_t>(block_tokens_max))
+    if (a.tokens <= static_cast<std::uint32_t>(part_tokens_max))
       multiply_few<F>(a, group);
     else
       multiply_tiled<F>(a, group);

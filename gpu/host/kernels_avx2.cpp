@@ -9,7 +9,10 @@ namespace {
 
 constexpr int vector_bytes = 32;
 constexpr int path_index = static_cast<int>(simd_path::avx2);
-/// Tokens of a register block: 6 tokens × 2 vectors fill 12 of 16 registers.
+/// Tokens whose sums fit the registers: of both vectors beside widened weights, of one vector, and of both where the
+/// weights are widened in memory (6 × 2 of 16 registers).
+constexpr int direct_tokens_max = 3;
+constexpr int part_tokens_max = 10;
 constexpr int block_tokens_max = 6;
 constexpr int gemv_groups = 2;
 

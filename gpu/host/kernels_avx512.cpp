@@ -9,7 +9,10 @@ namespace {
 
 constexpr int vector_bytes = 64;
 constexpr int path_index = static_cast<int>(simd_path::avx512);
-/// Tokens of a register block: 12 of 32 registers, enough to hide the latency of a fused multiply-add.
+/// Tokens of a register block: 12 of 32 registers, enough to hide the latency of a fused multiply-add. A group is one
+/// vector, so there are no parts.
+constexpr int direct_tokens_max = 12;
+constexpr int part_tokens_max = 12;
 constexpr int block_tokens_max = 12;
 constexpr int gemv_groups = 4;
 

@@ -7,7 +7,9 @@ namespace {
 
 constexpr int vector_bytes = 16;
 constexpr int path_index = static_cast<int>(simd_path::portable);
-/// Tokens of a register block: 3 tokens × 4 vectors fill 12 of 16 registers.
+/// Tokens whose sums fit the registers: of all four vectors (3 × 4 of 16 registers), and of one.
+constexpr int direct_tokens_max = 3;
+constexpr int part_tokens_max = 8;
 constexpr int block_tokens_max = 3;
 constexpr int gemv_groups = 1;
 
