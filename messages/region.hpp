@@ -18,6 +18,10 @@ struct region_view {
   std::uint64_t bytes = 0;
   memory_kind kind = memory_kind::host;
   std::shared_ptr<const void> keep_alive;
+  /// The file (a memfd) behind the memory, for other processes to map; -1: there is none. Open as long as keep_alive is held.
+  int fd = -1;
+  /// Where in the file `data` begins.
+  std::uint64_t fd_offset = 0;
 };
 
 /// A registered region of one transport endpoint.

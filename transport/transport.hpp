@@ -16,7 +16,8 @@
 // The seam between those who want bytes moved and those who move them. It knows no requests.
 namespace troupe::transport {
 
-/// One endpoint as others see it; unique in what connects them, never used twice.
+/// One life of an endpoint as others see it: drawn at random by it, so that no two in a cluster are alike. All back ends
+/// of an endpoint have the same.
 using peer_id = strong_id<struct peer_id_tag>;
 /// One posted operation of one back end, never used twice.
 using ticket = strong_id<struct ticket_tag>;

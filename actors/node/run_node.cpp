@@ -24,6 +24,7 @@
 #include "actors/node/local_services.hpp"
 #include "actors/node/node_children.hpp"
 #include "transport/memory/memory_backend.hpp"
+#include "transport/random_peer.hpp"
 
 namespace troupe {
 
@@ -196,7 +197,10 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   parts.model = model->served.name;
   parts.make_executor = plan->make;
   parts.make_backend = [fabric]() -> expected<std::unique_ptr<transport::backend>, transport::error> {
-    auto backend = transport::memory_backend::make(fabric);
+    auto self = transport::random_peer_id();
+    if (!self)
+      return unexpected{self.error()};
+    auto backend = transport::memory_backend::make(fabric, *self);
     if (!backend)
       return unexpected{backend.error()};
     return std::unique_ptr<transport::backend>{std::move(*backend)};

@@ -20,6 +20,7 @@
 #include "gpu/host/host_executor.hpp"
 #include "tests/support/metric_sum.hpp"
 #include "transport/memory/memory_backend.hpp"
+#include "transport/random_peer.hpp"
 
 namespace troupe::test {
 
@@ -191,7 +192,7 @@ void host_node::start_actors() {
   };
   parts.make_backend = [fabric = std::make_shared<transport::memory_fabric>()]()
     -> expected<std::unique_ptr<transport::backend>, transport::error> {
-    auto backend = transport::memory_backend::make(fabric);
+    auto backend = transport::memory_backend::make(fabric, *transport::random_peer_id());
     if (!backend)
       return unexpected{backend.error()};
     return std::unique_ptr<transport::backend>{std::move(*backend)};

@@ -14,6 +14,7 @@
 #include "tests/support/byte_model.hpp"
 #include "tests/support/raw_http_client.hpp"
 #include "transport/memory/memory_backend.hpp"
+#include "transport/random_peer.hpp"
 
 namespace troupe::test {
 
@@ -109,7 +110,7 @@ live_node::live_node(const options& o) : node_(config_of(o)) {
   };
   parts.make_backend = [fabric = std::make_shared<transport::memory_fabric>()]()
     -> expected<std::unique_ptr<transport::backend>, transport::error> {
-    auto made = transport::memory_backend::make(fabric);
+    auto made = transport::memory_backend::make(fabric, *transport::random_peer_id());
     if (!made)
       return unexpected{made.error()};
     return std::unique_ptr<transport::backend>{std::move(*made)};

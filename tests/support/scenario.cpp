@@ -114,7 +114,7 @@ scenario::scenario(options o) : system_(std::make_unique<caf::actor_system>(conf
     return std::unique_ptr<gpu::executor>{std::make_unique<observed_executor>(std::move(*made), watch_)};
   };
   parts.make_backend = [this, faults = o.faults]() -> expected<std::unique_ptr<transport::backend>, transport::error> {
-    auto memory = transport::memory_backend::make(std::make_shared<transport::memory_fabric>());
+    auto memory = transport::memory_backend::make(std::make_shared<transport::memory_fabric>(), {1});
     if (!memory)
       return unexpected{memory.error()};
     // Only the first transport is at fault: its successor after a restart is sound.

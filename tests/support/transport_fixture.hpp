@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -47,9 +48,15 @@ inline bool is_readable(const transport::backend& b) {
 inline transport::steady_time soon() { return std::chrono::steady_clock::now() + std::chrono::seconds{60}; }
 inline transport::steady_time long_ago() { return std::chrono::steady_clock::now() - std::chrono::seconds{1}; }
 
+/// Another for each call.
+inline transport::peer_id next_peer() {
+  static std::atomic<std::uint64_t> last = 0;
+  return {++last};
+}
+
 inline std::unique_ptr<transport::memory_backend> make_memory(const std::shared_ptr<transport::memory_fabric>& fabric,
                                                               transport::memory_config config = {}) {
-  return std::move(transport::memory_backend::make(fabric, config)).value();
+  return std::move(transport::memory_backend::make(fabric, next_peer(), config)).value();
 }
 
 /// A back end with memory of its own, registered.

@@ -23,11 +23,13 @@ constexpr std::uint64_t piece_bytes_max = std::uint64_t{1} << 20;
 } // namespace
 
 expected<std::unique_ptr<memory_backend>, error> memory_backend::make(std::shared_ptr<memory_fabric> fabric,
-                                                                      memory_config config) {
+                                                                      peer_id self, memory_config config) {
   auto wake_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd < 0)
     return fail(errc::resource, std::string{"cannot make an eventfd: "} + std::strerror(errno));
-  std::unique_ptr<memory_backend> result{new memory_backend(std::move(fabric), config, wake_fd)};
+  std::unique_ptr<memory_backend> result{new memory_backend(std::move(fabric), self, config, wake_fd)};
+  if (!result->join())
+    return fail(errc::invalid_argument, "peer " + std::to_string(self.value) + " is a member of the fabric already");
   try {
     result->copier_ = std::thread{[self = result.get()] { self->copier_loop(); }};
   } catch (const std::system_error& e) {
@@ -37,11 +39,12 @@ expected<std::unique_ptr<memory_backend>, error> memory_backend::make(std::share
   return result;
 }
 
-memory_backend::memory_backend(std::shared_ptr<memory_fabric> fabric, memory_config config, int wake_fd)
-  : fabric_(std::move(fabric)), config_(config), wake_fd_(wake_fd) {
+memory_backend::memory_backend(std::shared_ptr<memory_fabric> fabric, peer_id self, memory_config config, int wake_fd)
+  : fabric_(std::move(fabric)), config_(config), wake_fd_(wake_fd), self_(self) {}
+
+bool memory_backend::join() {
   std::lock_guard lock{fabric_->mutex_};
-  self_.value = ++fabric_->last_peer_;
-  fabric_->members_.emplace(self_, this);
+  return fabric_->members_.emplace(self_, this).second;
 }
 
 memory_backend::~memory_backend() {
@@ -67,7 +70,8 @@ void memory_backend::close() {
   regions_.clear();
   finish_queued(errc::closed); // fences that peers put here after the thread's last look
   drop_fences_elsewhere();
-  fabric_->members_.erase(self_);
+  if (find_member(self_) == this) // another of the same id was refused
+    fabric_->members_.erase(self_);
 }
 
 capabilities memory_backend::caps() const { return {config_.bytes_max, config_.runs_max, config_.transfers_max}; }

@@ -42,8 +42,10 @@ struct memory_config {
 /// 4. The descriptor is readable exactly while there is something to poll.
 class memory_backend final : public backend {
 public:
-  /// Joins the fabric and starts the thread. errc::resource if there is no descriptor or thread.
-  static expected<std::unique_ptr<memory_backend>, error> make(std::shared_ptr<memory_fabric>, memory_config = {});
+  /// Joins the fabric as `self` and starts the thread. errc::resource if there is no descriptor or thread,
+  /// errc::invalid_argument if the fabric has such a member.
+  static expected<std::unique_ptr<memory_backend>, error> make(std::shared_ptr<memory_fabric>, peer_id self,
+                                                               memory_config = {});
 
   /// Closes. Nobody may be inside another function.
   ~memory_backend() override;
@@ -98,7 +100,10 @@ private:
     std::optional<transfer> copy; // none: a fence
   };
 
-  memory_backend(std::shared_ptr<memory_fabric>, memory_config, int wake_fd);
+  memory_backend(std::shared_ptr<memory_fabric>, peer_id self, memory_config, int wake_fd);
+
+  /// False if the fabric has a member of this id.
+  bool join();
 
   // All below: under the fabric's mutex, save copy_bytes.
   void copier_loop();
@@ -116,7 +121,7 @@ private:
   const std::shared_ptr<memory_fabric> fabric_;
   const memory_config config_;
   const int wake_fd_;
-  peer_id self_;
+  const peer_id self_;
 
   std::condition_variable work_;
   std::deque<job> queue_;

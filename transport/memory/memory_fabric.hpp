@@ -22,7 +22,6 @@ class memory_fabric {
   // A copy has ended, so its regions may be free to go.
   std::condition_variable unpinned_;
   std::map<peer_id, memory_backend*> members_;
-  std::uint64_t last_peer_ = 0;
 };
 
 } // namespace troupe::transport

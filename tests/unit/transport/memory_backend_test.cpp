@@ -179,8 +179,16 @@ TEST_CASE("a description serves only its reader, and nonsense is refused") {
   for (std::size_t cut = 0; cut < for_b.size(); ++cut)
     CHECK_FALSE(b.bytes->import(a.bytes->self(), for_b.substr(0, cut)));
   // Guessed, never granted.
-  auto guessed = "memory:1:1:" + std::to_string(c.bytes->self().value);
+  auto guessed = "memory:" + std::to_string(a.bytes->self().value) + ":1:" + std::to_string(c.bytes->self().value);
   CHECK(c.bytes->import(a.bytes->self(), guessed).error().code == errc::revoked);
+}
+
+TEST_CASE("a fabric has no two members of one id") {
+  auto fabric = std::make_shared<memory_fabric>();
+  endpoint a{fabric, 64};
+  CHECK(memory_backend::make(fabric, a.bytes->self()).error().code == errc::invalid_argument);
+  endpoint b{fabric, 64};
+  CHECK(b.bytes->import(a.bytes->self(), *a.bytes->describe(a.region, b.bytes->self())));
 }
 
 TEST_CASE("a passed deadline ends a write before it begins") {

@@ -235,6 +235,7 @@ TEST_CASE("closing completes everything, and what has ended can still be polled"
     open.insert(*write_block(here, target, b));
   open.insert(*here.bytes->fence(there.bytes->self()));
   auto fence = *there.bytes->fence(here.bytes->self());
+  auto to_here = *here.bytes->describe(here.region, there.bytes->self());
   here.bytes->close();
   here.bytes->close();
   auto fenced = await_news(*there.bytes, 1, 0);
@@ -250,7 +251,7 @@ TEST_CASE("closing completes everything, and what has ended can still be polled"
   CHECK(here.bytes->fence(there.bytes->self()).error().code == errc::closed);
   CHECK(here.bytes->add_region({here.memory.data(), 1}).error().code == errc::closed);
   // Nothing of it reaches the others any more, nor they it.
-  CHECK(there.bytes->import(here.bytes->self(), "memory:1:1:2").error().code == errc::peer_gone);
+  CHECK(there.bytes->import(here.bytes->self(), to_here).error().code == errc::peer_gone);
 }
 
 TEST_CASE("closing ends a fence that waits behind a busy peer") {
