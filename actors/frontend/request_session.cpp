@@ -186,6 +186,8 @@ void request_session_state::leave_worker() {
 void request_session_state::end() {
   if (std::exchange(ended_, true))
     return;
+  // The hub outlives its sessions, and would keep the memory of each that still watches it.
+  self_->demonitor(hub_);
   if (auto router = local_services::find<router_actor>(self_->system(), local_services::router))
     self_->send(router, release_placement{request_.id});
   self_->quit();

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the process of a node ends, by failures and by signals, and lives with few file descriptors. Mock engine, real tokenizer."""
+import http.client
 import json
 import os
 import pathlib
@@ -74,6 +75,26 @@ class Stream:
 
 @unittest.skipUnless(MODEL.exists(), "the demo model is not there: run scripts/setup")
 class FailingNode(unittest.TestCase):
+    @unittest.skipIf("TROUPE_SANITIZE" in os.environ, "sanitizers keep freed memory")
+    def test_ended_requests_leave_no_memory_behind(self):
+        node = start(step="0s")
+        connection = http.client.HTTPConnection(*node.url.removeprefix("http://").split(":"))
+        body = json.dumps({"model": "demo", "prompt": "Once", "max_tokens": 1, "temperature": 0})
+
+        def ask(times):
+            for _ in range(times):
+                connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+                self.assertEqual(connection.getresponse().read()[:1], b"{")
+            status = pathlib.Path(f"/proc/{node.process.pid}/status").read_text()
+            return int(status.split("VmRSS:")[1].split()[0])
+
+        ask(1000) # fills caches and arenas
+        before = ask(0)
+        grown = ask(3000) - before
+        connection.close()
+        self.assertEqual(node.end(), 0)
+        self.assertLess(grown, 2_000) # KB; a session that is kept takes 2
+
     def whole_text(self, tokens):
         node = start()
         stream = Stream(node, tokens)
