@@ -36,6 +36,8 @@ using epoch = strong_id<struct epoch_tag>;
 using slot_id = strong_id<struct slot_id_tag, std::uint32_t>;
 /// A step of one executor, numbered from 1 in order of submission.
 using step_id = strong_id<struct step_id_tag>;
+/// A transport endpoint's life, as transport::peer_id.
+using transport_peer = strong_id<struct transport_peer_tag>;
 /// Hash of everything that must be equal for KV bytes of one worker to be valid in another: weights,
 /// layout, dtype and arithmetic.
 using model_fingerprint = strong_id<struct model_fingerprint_tag>;

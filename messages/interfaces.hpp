@@ -28,7 +28,8 @@ using decode_worker_actor = worker_actor::extend<
 /// Computes prompts and pushes their blocks into the landing of a decode worker.
 using prefill_worker_actor = worker_actor::extend<
   // The response is the completion record. An error breaks the landing.
-  auto(prefill_request)->caf::result<prefill_completed>>::extend_with<kv_sink_actor>;
+  auto(prefill_request)->caf::result<prefill_completed>,
+  auto(abandon_landing)->caf::result<void>>::extend_with<kv_sink_actor>;
 
 /// Who serves what, in which epoch. Knows of a worker until it ends or is replaced.
 using directory_actor = caf::typed_actor<
@@ -36,7 +37,11 @@ using directory_actor = caf::typed_actor<
   auto(fleet_member)->caf::result<void>,
   // Follows the fleet from now on; the first snapshot comes at once.
   auto(fleet_sink_actor)->caf::result<void>, auto(load_report)->caf::result<void>,
-  auto(find_health)->caf::result<node_health>>;
+  auto(find_health)->caf::result<node_health>,
+  // Takes what this node offers from now on, several times a second.
+  auto(share_sink_actor)->caf::result<void>,
+  // What another node offers, and that it is gone.
+  auto(fleet_share)->caf::result<void>, auto(node_left)->caf::result<void>>;
 
 /// Placement of requests on workers.
 using router_actor = caf::typed_actor<

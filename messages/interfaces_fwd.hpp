@@ -30,6 +30,19 @@ using request_session_actor = caf::typed_actor<
   // From the hub: the stream has ended (by its last token, a stop string, or because the client is gone).
   auto(cancel_request)->caf::result<void>>;
 
+struct node_hello;
+
+/// The door of a node for other nodes.
+using node_gate_actor = caf::typed_actor<
+  // A node presents itself; the response is who answers. Refused with errc::invalid_argument if it belongs to
+  // another cluster, or has the name of another node.
+  auto(node_hello)->caf::result<node_hello>,
+  // What the other node offers.
+  auto(fleet_share)->caf::result<void>>;
+
+/// Whoever takes what this node offers to others.
+using share_sink_actor = caf::typed_actor<auto(fleet_share)->caf::result<void>>;
+
 /// Whoever follows the fleet.
 using fleet_sink_actor = caf::typed_actor<auto(fleet_snapshot)->caf::result<void>>;
 
@@ -39,9 +52,9 @@ using kv_sink_actor = caf::typed_actor<auto(kv_blocks_arrived)->caf::result<void
 /// Registered memory, connections and completions of one node.
 using transport_endpoint_actor = caf::typed_actor<
   // Registers memory; arrivals in it are reported to the sink. Ends when the sink does.
-  auto(register_region, kv_sink_actor)->caf::result<region_id>, auto(describe_region)->caf::result<std::string>,
+  auto(register_region, kv_sink_actor)->caf::result<region_registered>, auto(describe_region)->caf::result<std::string>,
   auto(push_blocks)->caf::result<blocks_pushed>,
-  // Responds when nothing that was posted earlier can still land in the region.
-  auto(fence_region)->caf::result<void>>;
+  // Responds when nothing that the endpoint posted earlier can still land here.
+  auto(fence_writer)->caf::result<void>>;
 
 } // namespace troupe

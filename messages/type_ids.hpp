@@ -8,6 +8,7 @@
 #include "messages/control/fleet.hpp"
 #include "messages/control/load_report.hpp"
 #include "messages/control/node_health.hpp"
+#include "messages/control/node_hello.hpp"
 #include "messages/control/queries.hpp"
 #include "messages/control/routed.hpp"
 #include "messages/errc.hpp"
@@ -51,7 +52,7 @@ CAF_ADD_TYPE_ID(troupe, (troupe::region_id))
 CAF_ADD_TYPE_ID(troupe, (troupe::describe_region))
 CAF_ADD_TYPE_ID(troupe, (troupe::push_blocks))
 CAF_ADD_TYPE_ID(troupe, (troupe::blocks_pushed))
-CAF_ADD_TYPE_ID(troupe, (troupe::fence_region))
+CAF_ADD_TYPE_ID(troupe, (troupe::fence_writer))
 CAF_ADD_TYPE_ID(troupe, (troupe::kv_blocks_arrived))
 
 // handles that travel in messages
@@ -60,6 +61,17 @@ CAF_ADD_TYPE_ID(troupe, (troupe::request_session_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::fleet_sink_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::kv_sink_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::transport_endpoint_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::node_gate_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::share_sink_actor))
+
+// nodes
+CAF_ADD_TYPE_ID(troupe, (troupe::node_hello))
+CAF_ADD_TYPE_ID(troupe, (troupe::fleet_share))
+CAF_ADD_TYPE_ID(troupe, (troupe::node_left))
+
+// KV transfer, continued
+CAF_ADD_TYPE_ID(troupe, (troupe::region_registered))
+CAF_ADD_TYPE_ID(troupe, (troupe::abandon_landing))
 
 CAF_END_TYPE_ID_BLOCK(troupe)
 

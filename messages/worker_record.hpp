@@ -25,6 +25,8 @@ struct worker_record {
   /// Capacity in KV blocks.
   std::uint32_t blocks = 0;
   std::uint32_t context_tokens = 0;
+  /// The endpoint of its node, to whom landings are opened; 0 while that is down.
+  transport_peer endpoint;
   /// E.g. "host/avx2"; "mock" for the mock executor.
   std::string executor;
   std::uint16_t wire = wire_version;
@@ -34,11 +36,12 @@ struct worker_record {
 
 template <class Inspector>
 bool inspect(Inspector& f, worker_record& x) {
-  return f.object(x).fields(
-    f.field("id", x.id), f.field("worker_epoch", x.worker_epoch), f.field("model", x.model),
-    f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics), f.field("roles", x.roles),
-    f.field("block_tokens", x.block_tokens), f.field("block_bytes", x.block_bytes), f.field("blocks", x.blocks),
-    f.field("context_tokens", x.context_tokens), f.field("executor", x.executor), f.field("wire", x.wire));
+  return f.object(x).fields(f.field("id", x.id), f.field("worker_epoch", x.worker_epoch), f.field("model", x.model),
+                            f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics),
+                            f.field("roles", x.roles), f.field("block_tokens", x.block_tokens),
+                            f.field("block_bytes", x.block_bytes), f.field("blocks", x.blocks),
+                            f.field("context_tokens", x.context_tokens), f.field("endpoint", x.endpoint),
+                            f.field("executor", x.executor), f.field("wire", x.wire));
 }
 
 } // namespace troupe

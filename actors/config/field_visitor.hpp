@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "actors/config/address.hpp"
 #include "actors/config/quantity.hpp"
@@ -102,6 +103,7 @@ public:
   void path(std::filesystem::path& x, field f, std::string_view example) { visit_path(x, f, example); }
 
   void address(listen_address& x, field f) { visit_address(x, f); }
+  void addresses(std::vector<listen_address>& x, field f) { visit_addresses(x, f); }
 
 private:
   // Whether to walk over the section; if so, leave() follows.
@@ -113,6 +115,7 @@ private:
   virtual void visit_text(std::string&, field, std::size_t bytes_max) = 0;
   virtual void visit_path(std::filesystem::path&, field, std::string_view example) = 0;
   virtual void visit_address(listen_address&, field) = 0;
+  virtual void visit_addresses(std::vector<listen_address>&, field) = 0;
 };
 
 } // namespace troupe

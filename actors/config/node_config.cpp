@@ -9,6 +9,7 @@ using namespace std::chrono_literals;
 
 // The describe() functions are called through field_visitor's templates, which find them by their
 // argument's namespace; they are declared here, before their first use.
+void describe(field_visitor&, cluster_section&);
 void describe(field_visitor&, http_section&);
 void describe(field_visitor&, model_section&);
 void describe(field_visitor&, compute_section&);
@@ -22,8 +23,8 @@ void describe(field_visitor&, executor_section&);
 void describe(field_visitor&, log_config&);
 
 void describe(field_visitor& f, node_config& x) {
-  f.text(x.cluster, {"cluster", "Name of the cluster. Nothing reads it while a cluster is one node."}, 63);
   f.section(x.model, {"model", "What this node serves."});
+  f.role(x.cluster, {"cluster", "The plane over which this node finds other nodes and talks with them."});
   f.role(x.http, {"http", "The REST gateway."});
   f.role(x.prefill_worker, {"prefill-worker", "Workers that process prompts and hand their KV blocks over."});
   f.role(x.decode_worker,
@@ -35,6 +36,16 @@ void describe(field_visitor& f, node_config& x) {
   f.section(x.limits, {"limits", "What a client may ask for. Beyond a limit it gets an error that names the limit."});
   f.section(x.supervisor, {"supervisor", "What happens to actors that fail, and when the node ends."});
   f.section(x.log, {"log", "Log lines, on standard error."});
+}
+
+void describe(field_visitor& f, cluster_section& x) {
+  f.text(x.name, {"name", "Name of the cluster; nodes of another are refused."}, 63);
+  f.text(x.node, {"node", "This node's name, unique in the cluster; if empty, its address and port."}, 63);
+  f.address(x.listen,
+            {"listen",
+             "Address and port in numbers; port 0 lets the system choose. Only loopback addresses until there "
+             "are certificates."});
+  f.addresses(x.seeds, {"seeds", "Nodes to find the others by: every node is linked with all that one of them knows."});
 }
 
 void describe(field_visitor& f, http_section& x) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "actors/config/address.hpp"
 #include "actors/config/field_visitor.hpp"
@@ -22,6 +23,16 @@ struct http_section {
   listen_address listen{"127.0.0.1", 8000};
 
   friend bool operator==(const http_section&, const http_section&) = default;
+};
+
+/// `cluster`: the plane over which nodes find each other and talk.
+struct cluster_section {
+  std::string name = "troupe";
+  std::string node;
+  listen_address listen{"127.0.0.1", 7400};
+  std::vector<listen_address> seeds;
+
+  friend bool operator==(const cluster_section&, const cluster_section&) = default;
 };
 
 /// `model`: what the node serves.
@@ -132,9 +143,9 @@ struct executor_section {
 
 /// The section `troupe`, i.e. a whole file.
 struct node_config {
-  std::string cluster = "troupe";
   model_section model;
   /// Present: the node runs that role.
+  std::optional<cluster_section> cluster;
   std::optional<http_section> http;
   std::optional<worker_section> prefill_worker;
   std::optional<worker_section> decode_worker;

@@ -144,6 +144,27 @@ private:
              "expected an address and a port like \"127.0.0.1:8000\" or \"[::1]:8000\", found '" + *text + "'");
   }
 
+  void visit_addresses(std::vector<listen_address>& x, field f) override {
+    const syntax::entry* found = find(f.key);
+    if (found == nullptr)
+      return;
+    const auto* list = std::get_if<syntax::list>(&found->content.data);
+    if (list == nullptr)
+      return report(f, found->content,
+                    "expected a list like [\"127.0.0.1:7400\"], found " + std::string{kind_of(found->content)});
+    x.clear();
+    for (const syntax::value& element : *list) {
+      const auto* text = std::get_if<std::string>(&element.data);
+      const auto parsed = text == nullptr ? std::nullopt : parse_listen_address(*text);
+      if (parsed && parsed->port != 0)
+        x.push_back(*parsed);
+      else
+        report(f, element,
+               "expected addresses and ports like \"127.0.0.1:7400\", found "
+                 + (text == nullptr ? std::string{kind_of(element)} : "'" + *text + "'"));
+    }
+  }
+
   // nullptr: absent, or not a string, which is reported.
   const std::string* find_string(field f) {
     const syntax::entry* found = find(f.key);

@@ -72,6 +72,13 @@ private:
 
   void visit_address(listen_address& x, field f) override { option(f, "", in_quotes(to_string(x))); }
 
+  void visit_addresses(std::vector<listen_address>& x, field f) override {
+    std::string shown;
+    for (auto& address : x)
+      shown += (shown.empty() ? "" : ", ") + in_quotes(to_string(address));
+    option(f, "", "[" + shown + "]");
+  }
+
   void option(field f, const std::string& bounds, const std::string& value) {
     comment(std::string{f.sentence} + (bounds.empty() ? "" : " " + bounds));
     line(std::string{f.key} + " = " + value);

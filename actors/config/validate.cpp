@@ -32,8 +32,8 @@ public:
 
 private:
   void check_names() {
-    if (!is_name(config_.cluster))
-      object("troupe.cluster", "must be letters, digits, - and _, and not empty");
+    if (config_.cluster)
+      check_cluster(*config_.cluster);
     if (config_.model.path.empty())
       miss("troupe.model.path", "missing: name the model's GGUF file");
   }
@@ -41,8 +41,19 @@ private:
   void check_roles() {
     if (!config_.http && !config_.prefill_worker && !config_.decode_worker)
       miss("troupe", "no section that runs a role is present; add http, prefill-worker or decode-worker");
-    else if (!config_.decode_worker)
-      miss("troupe", "no section decode-worker is present, so nothing generates tokens");
+    else if (!config_.decode_worker && !config_.cluster)
+      miss("troupe", "no section decode-worker is present, nor cluster to find one, so nothing generates tokens");
+  }
+
+  void check_cluster(const cluster_section& cluster) {
+    if (!is_name(cluster.name))
+      object("troupe.cluster.name", "must be letters, digits, - and _, and not empty");
+    if (!cluster.node.empty() && !is_name(cluster.node))
+      object("troupe.cluster.node", "must be letters, digits, - and _");
+    if (!is_loopback(cluster.listen))
+      object("troupe.cluster.listen", to_string(cluster.listen)
+                                        + " can be reached from other machines, and nodes have no certificates yet; "
+                                          "use 127.0.0.1 or [::1]");
   }
 
   void check_http(const http_section& http) {

@@ -117,7 +117,7 @@ void request_session_state::hand_over(const routed& where) {
   worker_ = caf::actor_cast<decode_worker_actor>(where.decode);
   worker_id_ = where.where.decode;
   self_->monitor(worker_);
-  generate_request ask{request_, emitted_, where.where, where.worker_epoch};
+  generate_request ask{request_, emitted_, where.where, where.worker_epoch, attempts_};
   ask.request.time_left = time_left();
   ask.request.queue_time_left =
     std::max<std::chrono::nanoseconds>(queue_deadline_ - self_->clock().now(), std::chrono::nanoseconds{0});
@@ -151,7 +151,7 @@ void request_session_state::try_again(const error& why) {
 void request_session_state::learn_progress() {
   if (ended_)
     return;
-  self_->request(hub_, patience(), find_stream_progress{request_.id})
+  self_->request(hub_, patience(), find_stream_progress{request_.id, attempts_ + 1})
     .then(
       [this](stream_progress& progress) {
         if (progress.ended) {

@@ -19,6 +19,8 @@ stream_hub_metrics make_metrics(caf::telemetry::metric_registry& registry) {
   stream_hub_metrics out;
   out.duplicates =
     registry.counter_singleton(prefix, "duplicate-tokens", "Tokens dropped because the stream had them.", "1", true);
+  out.late =
+    registry.counter_singleton(prefix, "late-tokens", "Tokens dropped because their worker was given up.", "1", true);
   out.unknown =
     registry.counter_singleton(prefix, "unknown-streams", "Parts of batches for streams that are gone.", "1", true);
   out.batches = registry.counter_singleton(prefix, "batches", "Token batches taken from workers.", "1", true);
@@ -36,7 +38,7 @@ frontend_hub_actor::behavior_type stream_hub_state::make_behavior() {
   return {
     [this](token_batch& batch) { take(batch); },
     [this](const generation_failed& failed) { fail(failed.request, {failed.code, failed.context}); },
-    [this](const find_stream_progress& question) { return progress(question.request); },
+    [this](const find_stream_progress& question) { return progress(question); },
     [this](const open_choice& open) { choices_.try_emplace(open.request); },
     [this](const bind_session& bound) { bind(bound); },
     [this](const close_choices& closed) {
@@ -61,6 +63,11 @@ bool stream_hub_state::take(stream_tokens& in) {
   const auto found = choices_.find(in.request);
   if (found == choices_.end() || found->second.over) {
     metrics_.unknown->inc();
+    return false;
+  }
+  if (in.attempt != found->second.attempt) {
+    // Of a worker that was given up: it may compute other bits than the one that goes on.
+    metrics_.late->inc(static_cast<std::int64_t>(in.tokens.size()));
     return false;
   }
   auto& emitted = found->second.emitted;
@@ -96,11 +103,12 @@ void stream_hub_state::fail(request_id request, const error& e) {
   config_.lane->post([fail = config_.fail, request, e] { fail(request, e); });
 }
 
-stream_progress stream_hub_state::progress(request_id request) const {
-  const auto found = choices_.find(request);
+stream_progress stream_hub_state::progress(const find_stream_progress& question) {
+  const auto found = choices_.find(question.request);
   if (found == choices_.end() || found->second.over)
-    return {request, {}, true};
-  return {request, found->second.emitted, false};
+    return {question.request, {}, true};
+  found->second.attempt = question.attempt;
+  return {question.request, found->second.emitted, false};
 }
 
 void stream_hub_state::bind(const bind_session& bound) {

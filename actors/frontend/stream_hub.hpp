@@ -29,6 +29,7 @@ struct stream_hub_config {
 
 struct stream_hub_metrics {
   caf::telemetry::int_counter* duplicates = nullptr;
+  caf::telemetry::int_counter* late = nullptr;
   caf::telemetry::int_counter* unknown = nullptr;
   caf::telemetry::int_counter* batches = nullptr;
 };
@@ -52,6 +53,8 @@ public:
 private:
   struct choice {
     std::vector<token_id> emitted;
+    /// The placement whose tokens are taken.
+    std::uint32_t attempt = 1;
     request_session_actor session;
     /// Over before its session was known, which is told once it is.
     bool over = false;
@@ -61,7 +64,7 @@ private:
   /// False: nothing of it is new. Otherwise `tokens` is cut to what is.
   bool take(stream_tokens& tokens);
   void fail(request_id, const error&);
-  stream_progress progress(request_id) const;
+  stream_progress progress(const find_stream_progress&);
   void bind(const bind_session&);
   void conclude(request_id);
   void on_session_down(const caf::down_msg&);

@@ -2,6 +2,7 @@
 #include "actors/node/directory.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,18 +12,24 @@
 namespace troupe {
 
 directory_state::directory_state(directory_actor::pointer self, directory_config config)
-  : self_(self), config_(config) {}
+  : self_(self), config_(std::move(config)) {}
 
 directory_actor::behavior_type directory_state::make_behavior() {
   log_unhandled_exceptions(self_);
   self_->set_down_handler([this](const caf::down_msg& down) { forget(down.source); });
+  tick();
   return {
     [this](fleet_member& who) { return introduce(std::move(who)); },
     [this](fleet_sink_actor& sink) { return subscribe(std::move(sink)); },
     [this](const load_report& report) { note(report); },
     [this](find_health) { return health(); },
+    [this](share_sink_actor& links) { share_with(std::move(links)); },
+    [this](fleet_share& offer) { take(offer); },
+    [this](const node_left& gone) { leave(gone); },
   };
 }
+
+// -- this node's workers --------------------------------------------------------------------------
 
 caf::result<void> directory_state::introduce(fleet_member who) {
   if (!who.handle)
@@ -37,10 +44,98 @@ caf::result<void> directory_state::introduce(fleet_member who) {
   }
   self_->monitor(who.handle);
   auto id = who.record.id;
-  members_[id] = member{std::move(who), {}, self_->clock().now()};
+  members_[id] = member{std::move(who), {}, {}, self_->clock().now()};
   publish();
   return caf::unit;
 }
+
+void directory_state::note(const load_report& report) {
+  auto i = members_.find(report.worker);
+  if (i == members_.end() || i->second.who.record.worker_epoch != report.worker_epoch)
+    return;
+  auto& m = i->second;
+  if (report.steps != m.load.steps || !report.work_waits() || !m.load.work_waits())
+    m.progressed = self_->clock().now();
+  auto drains = report.draining && !m.load.draining;
+  m.load = report;
+  if (drains)
+    publish();
+}
+
+// -- other nodes ----------------------------------------------------------------------------------
+
+void directory_state::share_with(share_sink_actor links) {
+  if (links_ != links) {
+    links_ = std::move(links);
+    self_->monitor(links_);
+  }
+  share(); // asked for again: somebody new listens
+}
+
+void directory_state::share() {
+  if (!links_)
+    return;
+  fleet_share offer{config_.node, config_.life, {}, {}, {}};
+  for (auto& [id, m] : members_)
+    if (m.node.empty()) {
+      offer.members.push_back(m.who);
+      offer.loads.push_back(m.load);
+    }
+  self_->send(links_, std::move(offer));
+}
+
+void directory_state::tick() {
+  share();
+  self_->run_delayed(config_.share_interval, [this] { tick(); });
+}
+
+void directory_state::take(fleet_share& offer) {
+  auto known = nodes_.find(offer.node);
+  if (offer.node.empty() || offer.node == config_.node || (known != nodes_.end() && offer.life < known->second))
+    return;
+  nodes_[offer.node] = offer.life;
+  auto offered = [&](const member& m) {
+    return std::ranges::any_of(offer.members, [&](auto& o) { return o == m.who; });
+  };
+  auto changed = drop_members([&](const member& m) { return m.node == offer.node && !offered(m); });
+  for (auto& who : offer.members) {
+    auto i = members_.find(who.record.id);
+    // Two workers of one id are two nodes of one name or address: the first is kept.
+    if (!who.handle || i != members_.end() || members_.size() >= config_.workers_max)
+      continue;
+    self_->monitor(who.handle);
+    auto id = who.record.id;
+    members_[id] = member{std::move(who), offer.node, {}, self_->clock().now()};
+    changed = true;
+  }
+  if (changed)
+    publish();
+  for (auto& load : offer.loads)
+    if (auto i = members_.find(load.worker); i != members_.end() && i->second.node == offer.node)
+      note(load);
+}
+
+void directory_state::leave(const node_left& gone) {
+  auto known = nodes_.find(gone.node);
+  if (known == nodes_.end() || known->second != gone.life)
+    return;
+  nodes_.erase(known);
+  if (drop_members([&](const member& m) { return m.node == gone.node; }))
+    publish();
+}
+
+bool directory_state::drop_members(const std::function<bool(const member&)>& gone) {
+  return std::erase_if(members_,
+                       [&](auto& kv) {
+                         if (!gone(kv.second))
+                           return false;
+                         self_->demonitor(kv.second.who.handle);
+                         return true;
+                       })
+         > 0;
+}
+
+// -- followers ------------------------------------------------------------------------------------
 
 caf::result<void> directory_state::subscribe(fleet_sink_actor sink) {
   if (std::ranges::find(subscribers_, sink) != subscribers_.end())
@@ -54,27 +149,23 @@ caf::result<void> directory_state::subscribe(fleet_sink_actor sink) {
   return caf::unit;
 }
 
-void directory_state::note(const load_report& report) {
-  auto i = members_.find(report.worker);
-  if (i == members_.end() || i->second.who.record.worker_epoch != report.worker_epoch)
-    return;
-  auto& m = i->second;
-  if (report.steps != m.load.steps || !report.work_waits() || !m.load.work_waits())
-    m.progressed = self_->clock().now();
-  m.load = report;
+bool directory_state::is_stalled(const member& m) const {
+  return m.load.work_waits() && self_->clock().now() - m.progressed >= config_.stall_max;
 }
 
 node_health directory_state::health() const {
   node_health result;
   result.workers = static_cast<std::uint32_t>(members_.size());
   std::uint32_t roles = 0;
-  auto now = self_->clock().now();
   for (auto& [id, m] : members_) {
-    roles |= m.who.record.roles;
-    if (m.load.work_waits() && now - m.progressed >= config_.stall_max)
+    auto stalled = is_stalled(m);
+    // A worker elsewhere that hangs is that node's problem, but nobody to count on.
+    if (!stalled || m.node.empty())
+      roles |= m.who.record.roles;
+    if (stalled && m.node.empty())
       result.problems.push_back(
         fmt::format("worker {} finished no step in {} s while work waits", id.value,
-                    std::chrono::duration_cast<std::chrono::seconds>(now - m.progressed).count()));
+                    std::chrono::duration_cast<std::chrono::seconds>(self_->clock().now() - m.progressed).count()));
   }
   if ((config_.roles_needed & role_decode & ~roles) != 0)
     result.problems.emplace_back("no decode worker is registered");
@@ -84,6 +175,8 @@ node_health directory_state::health() const {
 }
 
 void directory_state::forget(const caf::actor_addr& who) {
+  if (links_ && links_.address() == who)
+    links_ = share_sink_actor{};
   std::erase_if(subscribers_, [&](auto& s) { return s.address() == who; });
   if (std::erase_if(members_, [&](auto& kv) { return kv.second.who.handle == who; }) > 0)
     publish();
@@ -94,17 +187,19 @@ void directory_state::publish() {
   auto fleet = snapshot();
   for (auto& sink : subscribers_)
     self_->send(sink, fleet);
+  share();
 }
 
 fleet_snapshot directory_state::snapshot() const {
   fleet_snapshot result{version_, {}};
   for (auto& [id, m] : members_)
-    result.members.push_back(m.who);
+    if (!m.load.draining)
+      result.members.push_back(m.who);
   return result;
 }
 
 directory_actor spawn_directory(caf::actor_system& system, directory_config config) {
-  return system.spawn<directory_actor::stateful_impl<directory_state>>(config);
+  return system.spawn<directory_actor::stateful_impl<directory_state>>(std::move(config));
 }
 
 } // namespace troupe

@@ -24,6 +24,17 @@ std::string worker_name(std::uint32_t role, std::uint32_t index) {
          + std::to_string(index + 1);
 }
 
+/// Worker ids of a node: the upper bits are its name's FNV-1a hash, so that they are the same in the node's next life;
+/// its epochs begin at its start's time. Of a node that is alone: 1, 2, …
+std::uint64_t first_id_of(const std::string& node) {
+  if (node.empty())
+    return 0;
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : node)
+    hash = (hash ^ c) * 0x100000001b3;
+  return hash & ~std::uint64_t{0xffff};
+}
+
 scheduler_config bounds_of(const worker_section& section) {
   scheduler_config result;
   result.chunk_tokens_max = section.chunk_tokens;
@@ -94,7 +105,10 @@ std::vector<child_spec> make_node_children(caf::actor_system& system, const node
 
   directory_config directory;
   directory.stall_max = std::chrono::duration_cast<std::chrono::milliseconds>(config.supervisor.step_timeout);
-  directory.roles_needed = (config.prefill_worker ? role_prefill : 0u) | (config.decode_worker ? role_decode : 0u);
+  directory.node = parts.identity.node;
+  directory.life = parts.identity.life;
+  directory.roles_needed =
+    (config.prefill_worker ? role_prefill : 0u) | (config.decode_worker || config.http ? role_decode : 0u);
   result.push_back(
     {std::string{local_services::directory},
      [&system, directory] { return caf::actor_cast<caf::strong_actor_ptr>(spawn_directory(system, directory)); },
@@ -108,8 +122,8 @@ std::vector<child_spec> make_node_children(caf::actor_system& system, const node
                     {},
                     child_spec::drain_rank::never});
 
-  auto epochs = std::make_shared<std::atomic<std::uint64_t>>(0);
-  std::uint64_t id = 0;
+  auto epochs = std::make_shared<std::atomic<std::uint64_t>>(parts.identity.life);
+  auto id = first_id_of(parts.identity.node);
   for (std::uint32_t i = 0; config.prefill_worker && i < config.prefill_worker->count; ++i)
     result.push_back(worker_child(system, parts, config.supervisor, *config.prefill_worker, role_prefill, i,
                                   worker_id{++id}, epochs, spawn_prefill_worker));

@@ -9,6 +9,7 @@
 
 #include "actors/config/node_config.hpp"
 #include "actors/node/node_supervisor.hpp"
+#include "actors/node/node_system.hpp"
 #include "actors/transport/transport_endpoint.hpp"
 #include "gpu/executor.hpp"
 #include "transport/transport.hpp"
@@ -18,6 +19,8 @@ namespace troupe {
 /// What a node's actors are made from, beside its configuration. Tests put other parts in.
 struct node_parts {
   std::string model;
+  /// Makes ids and epochs of its workers unique in the cluster; empty if the node is alone.
+  node_identity identity;
   /// An executor for one worker with these bounds. Called for each start of a worker, from its actor.
   std::function<expected<std::unique_ptr<gpu::executor>, gpu::error>(const worker_section&)> make_executor;
   /// Called for each start of the transport endpoint.

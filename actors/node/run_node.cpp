@@ -11,7 +11,7 @@
 #include <utility>
 
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
+#include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
 
 #include "actors/frontend/rest_gateway.hpp"
@@ -23,6 +23,8 @@
 #include "actors/node/frontend_child.hpp"
 #include "actors/node/local_services.hpp"
 #include "actors/node/node_children.hpp"
+#include "actors/node/node_links.hpp"
+#include "actors/node/node_system.hpp"
 #include "transport/memory/memory_backend.hpp"
 #include "transport/random_peer.hpp"
 
@@ -32,16 +34,6 @@ namespace {
 
 /// How long the actors of a node may take to find each other.
 constexpr std::chrono::seconds start_time_max{30};
-
-class system_config : public caf::actor_system_config {
-public:
-  system_config() {
-    set("caf.scheduler.policy", "sharing");
-    set("caf.scheduler.max-threads", 2);
-    set("caf.logger.console.verbosity", "quiet");
-    set("caf.logger.file.verbosity", "quiet");
-  }
-};
 
 /// Why the node gave up, told from the supervisor to the main thread.
 class end_notice {
@@ -71,6 +63,7 @@ private:
 /// Loads the model, with a line per tenth of it.
 expected<loaded_model, error> load_with_progress(const node_config& config) {
   auto mock = config.executor.kind == executor_kind::mock;
+  auto computes = !mock && (config.prefill_worker || config.decode_worker);
   std::uint64_t tenth = 0;
   auto progress = [&](gpu::host::load_progress p) {
     auto now = p.bytes_total == 0 ? 10 : p.bytes_done * 10 / p.bytes_total;
@@ -78,7 +71,8 @@ expected<loaded_model, error> load_with_progress(const node_config& config) {
       log_info("model", "loading", {{"percent", std::to_string(now * 10)}, {"bytes", std::to_string(p.bytes_done)}});
     tenth = now;
   };
-  auto model = load_model(config.model.path, config.model.name, mock ? load_weights::no : load_weights::yes, progress);
+  auto model =
+    load_model(config.model.path, config.model.name, computes ? load_weights::yes : load_weights::no, progress);
   if (model)
     model->served.mock = mock;
   return model;
@@ -118,17 +112,42 @@ std::string find_url(caf::actor_system& system) {
   return result;
 }
 
-/// Waits until every needed role is registered and the gateway listens; false if the node gave up or took too
-/// long.
-bool wait_until_ready(caf::actor_system& system, const node_config& config, const end_notice& notice) {
+/// The node's links. `port` outlives them, and is where they listen after a restart, too.
+child_spec links_child(caf::actor_system& system, const cluster_section& section, const node_identity& identity,
+                       std::atomic<std::uint16_t>& port) {
+  node_links_config links;
+  links.node = identity.node;
+  links.life = identity.life;
+  links.cluster = section.name;
+  links.listen = section.listen;
+  links.seeds = section.seeds;
+  links.middleman = [&system] { return system.middleman().actor_handle(); };
+  links.on_listening = [&port](std::uint16_t got) { port = got; };
+  child_spec spec;
+  spec.name = local_services::node_links;
+  spec.start = [&system, links, &port] {
+    auto next = links;
+    if (port != 0)
+      next.listen.port = port;
+    return caf::actor_cast<caf::strong_actor_ptr>(spawn_node_links(system, std::move(next)));
+  };
+  return spec;
+}
+
+/// Waits until this node's workers are registered, and gateway and node plane listen; false if the node gave up or took
+/// too long. A node whose decode workers are elsewhere does not wait for them: /health says whether they are there.
+bool wait_until_ready(caf::actor_system& system, const node_config& config,
+                      const std::atomic<std::uint16_t>& plane_port, const end_notice& notice) {
+  auto waits_for_health = !config.cluster || config.decode_worker;
   caf::scoped_actor self{system};
   auto until = std::chrono::steady_clock::now() + start_time_max;
   while (notice.code() == exit_code::ok && std::chrono::steady_clock::now() < until) {
-    auto healthy = false;
-    if (auto directory = local_services::find<directory_actor>(system, local_services::directory))
+    auto healthy = !waits_for_health;
+    if (auto directory = local_services::find<directory_actor>(system, local_services::directory);
+        waits_for_health && directory)
       self->request(directory, std::chrono::seconds{1}, find_health{})
         .receive([&](const node_health& health) { healthy = health.healthy(); }, [](const caf::error&) {});
-    if (healthy && (!config.http || !find_url(system).empty()))
+    if (healthy && (!config.cluster || plane_port != 0) && (!config.http || !find_url(system).empty()))
       return true;
     self->receive(caf::after(std::chrono::milliseconds{5}) >> [] {});
   }
@@ -169,18 +188,25 @@ void drain(caf::actor_system& system, const node_supervisor_actor& supervisor, s
 
 int run_node(const node_config& config, const node_ready_callback& ready) {
   init_actor_types();
+  auto identity = config.cluster ? make_node_identity(*config.cluster) : node_identity{};
+  auto has_workers = config.prefill_worker || config.decode_worker;
   auto model = load_with_progress(config);
   if (!model) {
     log_error("model", "not loaded", {{"why", model.error().context}});
     return static_cast<int>(exit_code::resource);
   }
-  auto plan = plan_executors(config, model->weights);
-  if (!plan) {
-    log_error("executor", "not made", {{"why", plan.error().context}});
-    return static_cast<int>(exit_code::resource);
+  node_parts parts;
+  parts.model = model->served.name;
+  parts.identity = identity;
+  if (has_workers) {
+    auto plan = plan_executors(config, model->weights);
+    if (!plan) {
+      log_error("executor", "not made", {{"why", plan.error().context}});
+      return static_cast<int>(exit_code::resource);
+    }
+    limit_context(model->served, plan->kv_tokens);
+    parts.make_executor = plan->make;
   }
-
-  limit_context(model->served, plan->kv_tokens);
   if (config.http)
     allow_descriptors(config.limits.connections);
   // Before the system, whose actors refer to it.
@@ -189,13 +215,10 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
     log_error("node", "no file descriptor could be had");
     return static_cast<int>(exit_code::resource);
   }
-  system_config cfg;
+  node_system_config cfg{config};
   caf::actor_system system{cfg};
 
   auto fabric = std::make_shared<transport::memory_fabric>();
-  node_parts parts;
-  parts.model = model->served.name;
-  parts.make_executor = plan->make;
   parts.make_backend = [fabric]() -> expected<std::unique_ptr<transport::backend>, transport::error> {
     auto self = transport::random_peer_id();
     if (!self)
@@ -206,13 +229,16 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
     return std::unique_ptr<transport::backend>{std::move(*backend)};
   };
   auto children = make_node_children(system, config, std::move(parts));
+  std::atomic<std::uint16_t> plane_port = 0;
+  if (config.cluster)
+    children.push_back(links_child(system, *config.cluster, identity, plane_port));
   if (config.http)
     children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
   // It may also end by a defect, and then nobody else is left to say so. Too late a notice is ignored.
   supervisor->attach_functor([&notice] { notice.give_up(exit_code::internal); });
 
-  if (!wait_until_ready(system, config, notice)) {
+  if (!wait_until_ready(system, config, plane_port, notice)) {
     auto code = notice.code();
     if (code == exit_code::ok)
       log_error("node", "not ready in time", {{"seconds", std::to_string(start_time_max.count())}});
@@ -220,7 +246,8 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
     return static_cast<int>(code == exit_code::ok ? exit_code::internal : code);
   }
   auto url = config.http ? find_url(system) : std::string{};
-  auto result = ready({url, model->served.name, notice.fd()});
+  auto plane = config.cluster ? to_string(listen_address{config.cluster->listen.host, plane_port}) : std::string{};
+  auto result = ready({url, plane, model->served.name, notice.fd()});
   if (notice.code() != exit_code::ok)
     result = static_cast<int>(notice.code());
   else

@@ -93,16 +93,16 @@ local_transport_endpoint_actor::behavior_type transport_endpoint_state::make_beh
   }
   return {
     [this](register_region& what, kv_sink_actor& sink) { return add_region(what, sink); },
-    [this](const describe_region& what) { return describe(what.region); },
+    [this](const describe_region& what) { return describe(what); },
     [this](push_blocks& what) { return push(what); },
-    [this](const fence_region&) { return fence(); },
+    [this](const fence_writer& what) { return fence(what.writer); },
     [this](const transport_events& events) { act(events); },
   };
 }
 
 // -- regions --------------------------------------------------------------------------------------
 
-caf::result<region_id> transport_endpoint_state::add_region(register_region& what, kv_sink_actor& sink) {
+caf::result<region_registered> transport_endpoint_state::add_region(register_region& what, kv_sink_actor& sink) {
   if (regions_.size() >= config_.regions_max)
     return to_caf_error({errc::resource, fmt::format("more than {} regions", config_.regions_max)});
   auto added = config_.backend->add_region(what.view);
@@ -110,11 +110,11 @@ caf::result<region_id> transport_endpoint_state::add_region(register_region& wha
     return transfer_error(added.error());
   self_->monitor(sink);
   regions_.insert_or_assign(*added, region{std::move(sink), std::move(what.view)});
-  return *added;
+  return region_registered{*added, {config_.backend->self().value}};
 }
 
-caf::result<std::string> transport_endpoint_state::describe(region_id id) {
-  auto description = config_.backend->describe(id, config_.backend->self());
+caf::result<std::string> transport_endpoint_state::describe(const describe_region& what) {
+  auto description = config_.backend->describe(what.region, {what.writer.value});
   if (!description)
     return transfer_error(description.error());
   return std::move(*description);
@@ -137,7 +137,7 @@ caf::result<blocks_pushed> transport_endpoint_state::push(push_blocks& what) {
   if (waiting_.size() + what.blocks.size() > config_.waiting_max)
     return to_caf_error(
       {errc::transfer_failed, fmt::format("more than {} blocks wait for transfer", config_.waiting_max)});
-  auto target = config_.backend->import(config_.backend->self(), what.target);
+  auto target = config_.backend->import({what.owner.value}, what.target);
   if (!target)
     return transfer_error(target.error());
   auto count = static_cast<std::uint32_t>(what.blocks.size());
@@ -197,7 +197,10 @@ void transport_endpoint_state::complete(const transport::completion& completion)
     writes_.erase(i);
     finish_block(*of, completion.result);
   } else if (auto f = fences_.find(completion.what); f != fences_.end()) {
-    f->second.deliver();
+    if (completion.result == transport::errc::none)
+      f->second.deliver();
+    else
+      f->second.deliver(transfer_error({completion.result, "a fence"}));
     fences_.erase(f);
   }
 }
@@ -215,20 +218,25 @@ void transport_endpoint_state::finish_block(order& of, transport::errc result) {
     of.promise.deliver(transfer_error({of.result, "pushing blocks"}));
 }
 
-caf::result<void> transport_endpoint_state::fence() {
+/// What another endpoint has not posted yet is refused from now on, since what was described to it is withdrawn. Our
+/// own writers need no such thing: what they have asked for is behind us once it is posted.
+caf::result<void> transport_endpoint_state::fence(transport_peer writer) {
+  auto own = config_.backend->self().value == writer.value;
+  if (!own)
+    config_.backend->forget({writer.value});
   auto promise = self_->make_response_promise<void>();
-  waiting_fences_.emplace_back(posted_ + waiting_.size(), promise);
+  waiting_fences_.push_back({writer, own ? posted_ + waiting_.size() : 0, promise});
   post_fences();
   return promise;
 }
 
-/// A fence is posted behind the writes that waited for credit when it was asked for.
 void transport_endpoint_state::post_fences() {
-  while (!waiting_fences_.empty() && waiting_fences_.front().first <= posted_) {
-    auto ticket = config_.backend->fence(config_.backend->self());
+  while (!waiting_fences_.empty() && waiting_fences_.front().after <= posted_) {
+    auto& next = waiting_fences_.front();
+    auto ticket = config_.backend->fence({next.writer.value});
     if (!ticket && ticket.error().code == transport::errc::no_credit && !(writes_.empty() && fences_.empty()))
       return; // a completion will bring us back here
-    auto promise = std::move(waiting_fences_.front().second);
+    auto promise = std::move(next.promise);
     waiting_fences_.pop_front();
     if (ticket)
       fences_.emplace(*ticket, std::move(promise));

@@ -75,10 +75,17 @@ private:
     transport::steady_time deadline;
   };
 
-  caf::result<region_id> add_region(register_region&, kv_sink_actor&);
-  caf::result<std::string> describe(region_id);
+  struct waiting_fence {
+    transport_peer writer;
+    /// Not before so many blocks were posted.
+    std::uint64_t after = 0;
+    caf::typed_response_promise<void> promise;
+  };
+
+  caf::result<region_registered> add_region(register_region&, kv_sink_actor&);
+  caf::result<std::string> describe(const describe_region&);
   caf::result<blocks_pushed> push(push_blocks&);
-  caf::result<void> fence();
+  caf::result<void> fence(transport_peer writer);
   void act(const transport_events&);
   void note_arrivals(const std::vector<transport::arrival>&);
   void complete(const transport::completion&);
@@ -95,8 +102,7 @@ private:
   /// Blocks that wait for credit, and how many were posted before them.
   std::deque<waiting_write> waiting_;
   std::uint64_t posted_ = 0;
-  /// Fences that wait until that many blocks are posted.
-  std::deque<std::pair<std::uint64_t, caf::typed_response_promise<void>>> waiting_fences_;
+  std::deque<waiting_fence> waiting_fences_;
   caf::telemetry::int_counter* bytes_;
   std::uint64_t bytes_reported_ = 0;
   caf::telemetry::int_counter* failed_writes_;

@@ -24,7 +24,7 @@ decode_worker_actor::behavior_type decode_worker_state::make_behavior() {
     [this](find_load) { return core_.report(); },
     [this](const drain_request& what) { return core_.drain(what); },
     [this](transport_endpoint_actor& endpoint) {
-      region_description_.clear();
+      region_descriptions_.clear();
       core_.set_endpoint(std::move(endpoint));
     },
     [this](generate_request& what, stream_hub_actor& hub, request_session_actor& session) {
@@ -48,6 +48,7 @@ caf::result<void> decode_worker_state::generate(generate_request& what, stream_h
     return to_caf_error({errc::draining, "this worker is draining"});
   client c{hub,
            session,
+           what.attempt,
            what.where.prefill,
            request.sampling,
            request.prompt,
@@ -68,6 +69,8 @@ caf::result<void> decode_worker_state::generate(generate_request& what, stream_h
   if (auto added = core_.sequences().add(std::move(sequence), core_.now()); !added)
     return to_caf_error(added.error());
   self_->monitor(session);
+  if (hubs_.insert(hub.address()).second)
+    self_->monitor(hub);
   clients_.insert_or_assign(request.id, std::move(c));
   core_.advance();
   return caf::unit;
@@ -116,6 +119,7 @@ void decode_worker_state::emit(const scheduler_events::token& token) {
   if (i == clients_.end())
     return;
   auto& entry = outboxes_[i->second.hub].entry(token.id, token.index);
+  entry.attempt = i->second.attempt;
   entry.tokens.push_back(token.sampled);
   if (!entry.sampled_at && token.sampled_at)
     entry.sampled_at = token.sampled_at->time_since_epoch();
@@ -128,6 +132,7 @@ void decode_worker_state::finish(const scheduler_events::finished& finished) {
   auto usage = finished.usage;
   usage.cached_tokens = std::max(usage.cached_tokens, i->second.cached_tokens);
   auto& entry = outboxes_[i->second.hub].entry(finished.id, usage.output_tokens);
+  entry.attempt = i->second.attempt;
   entry.finish = finished.reason;
   entry.usage = usage;
   forget(finished.id);
@@ -160,53 +165,62 @@ void decode_worker_state::flush(const stream_hub_actor& hub) {
     outboxes_.erase(i);
     return;
   }
-  token_batch batch{core_.config().id, core_.config().worker_epoch, i->second.take()};
+  token_batch batch{core_.config().id, core_.config().worker_epoch, i->second.take(++batches_)};
   self_->request(hub, core_.config().peer_time_max, std::move(batch))
     .then(
-      [this, hub] {
-        if (auto box = outboxes_.find(hub); box != outboxes_.end()) {
+      [this, hub, number = batches_] {
+        if (auto box = outboxes_.find(hub); box != outboxes_.end() && box->second.under_way(number)) {
           box->second.acknowledged();
           flush(hub);
         }
       },
-      [this, hub](const caf::error&) {
-        // The hub is gone and its streams with it; or it is stuck, which its sessions have to know.
-        outboxes_.erase(hub);
-        std::vector<request_id> orphans;
-        for (auto& [id, c] : clients_)
-          if (c.hub == hub)
-            orphans.push_back(id);
-        for (auto id : orphans) {
-          self_->send(clients_.at(id).session,
-                      generation_failed{id, errc::unavailable, "the stream hub does not answer"});
-          cancel(id);
-        }
+      [this, hub, number = batches_](const caf::error&) {
+        // It is stuck, which its sessions have to know. If it is gone that was noticed before.
+        if (auto box = outboxes_.find(hub); box != outboxes_.end() && box->second.under_way(number))
+          lose_hub(hub.address(), "the stream hub does not answer");
       });
+}
+
+void decode_worker_state::lose_hub(const caf::actor_addr& hub, const std::string& why) {
+  std::erase_if(outboxes_, [&](auto& kv) { return kv.first.address() == hub; });
+  std::vector<request_id> orphans;
+  for (auto& [id, c] : clients_)
+    if (c.hub.address() == hub)
+      orphans.push_back(id);
+  for (auto id : orphans) {
+    self_->send(clients_.at(id).session, generation_failed{id, errc::unavailable, why});
+    cancel(id);
+  }
 }
 
 // -- the others -----------------------------------------------------------------------------------
 
 void decode_worker_state::follow(const fleet_snapshot& fleet) {
-  prefill_peers_.clear();
+  auto before = std::exchange(prefill_peers_, {});
   for (auto& [record, handle] : fleet.members)
     if ((record.roles & role_prefill) != 0 && record.fingerprint == core_.info().fingerprint
-        && record.numerics == core_.info().numerics && record.block_bytes == core_.group().block_bytes)
-      prefill_peers_[record.id] = caf::actor_cast<prefill_worker_actor>(handle);
+        && record.numerics == core_.info().numerics && record.block_bytes == core_.group().block_bytes) {
+      prefill_peer peer{caf::actor_cast<prefill_worker_actor>(handle), record.endpoint};
+      if (auto known = before.find(record.id); known == before.end() || known->second.worker != peer.worker)
+        self_->monitor(peer.worker);
+      prefill_peers_[record.id] = std::move(peer);
+    }
 }
 
 void decode_worker_state::peer_down(const caf::down_msg& down) {
   if (core_.is_endpoint(down.source)) {
     // With the endpoint its transports are gone, so nothing can land any more.
     core_.lose_endpoint();
-    region_description_.clear();
-    std::vector<request_id> broken;
-    for (auto& [id, l] : landings_)
-      broken.push_back(id);
-    for (auto id : broken)
-      break_landing(id, 0, scheduler::landing_writer::fenced);
-    core_.advance();
+    region_descriptions_.clear();
+    lose_landings([](const landing&) { return true; });
     return;
   }
+  if (hubs_.erase(down.source) > 0) {
+    lose_hub(down.source, "the stream hub ended");
+    return;
+  }
+  // An answer that a dead peer owes never comes.
+  lose_landings([&](const landing& l) { return l.peer.worker.address() == down.source; });
   std::vector<request_id> orphans;
   for (auto& [id, c] : clients_)
     if (c.session.address() == down.source)

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -39,6 +41,7 @@ private:
   struct client {
     stream_hub_actor hub;
     request_session_actor session;
+    std::uint32_t attempt = 0;
     /// Its peer, if it was placed with one.
     std::optional<worker_id> prefill;
     sampling_options sampling;
@@ -49,11 +52,17 @@ private:
     std::uint32_t cached_tokens = 0;
   };
 
+  /// A prefill worker and the endpoint that writes for it.
+  struct prefill_peer {
+    prefill_worker_actor worker;
+    transport_peer endpoint;
+  };
+
   ///   reserved ──▶ offered ──▶ completed ──▶ read
   ///       │           │            │
   ///       └───────────┴────────────┴──▶ broken: the prompt is prefilled here
   struct landing {
-    prefill_worker_actor peer;
+    prefill_peer peer;
     std::vector<block_id> blocks;
     std::uint32_t first_missing_block = 0;
     std::uint32_t cached_tokens = 0;
@@ -75,6 +84,7 @@ private:
   void fail(const scheduler_events::failed&);
   void flush_outboxes();
   void flush(const stream_hub_actor&);
+  void lose_hub(const caf::actor_addr&, const std::string& why);
 
   // landings
   void offer(const scheduler_events::reserved&);
@@ -84,7 +94,10 @@ private:
   void try_read(request_id);
   std::optional<std::uint32_t> first_bad_block(const landing&) const;
   void break_landing(request_id, std::uint32_t valid_tokens, scheduler::landing_writer);
-  void fence(request_id, prefill_worker_actor peer);
+  void lose_landings(const std::function<bool(const landing&)>& lost);
+  void fence(request_id, const prefill_peer&);
+  void fence_endpoint(request_id, transport_peer writer);
+  void release(request_id);
 
   // the others
   void follow(const fleet_snapshot&);
@@ -95,9 +108,13 @@ private:
   std::unordered_map<request_id, client> clients_;
   std::unordered_map<request_id, landing> landings_;
   std::map<stream_hub_actor, token_outbox> outboxes_;
-  std::unordered_map<worker_id, prefill_worker_actor> prefill_peers_;
-  /// Made once by the endpoint.
-  std::string region_description_;
+  /// Numbers batches: the time-out of one that died with its hub must not hit the next hub.
+  std::uint64_t batches_ = 0;
+  /// Hubs that are monitored: one that is gone owes its acknowledgement for ever.
+  std::set<caf::actor_addr> hubs_;
+  std::unordered_map<worker_id, prefill_peer> prefill_peers_;
+  /// Made once by our endpoint for each of theirs.
+  std::unordered_map<transport_peer, std::string> region_descriptions_;
 };
 
 decode_worker_actor spawn_decode_worker(caf::actor_system&, worker_config, transport_endpoint_actor endpoint);

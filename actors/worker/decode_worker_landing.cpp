@@ -4,8 +4,6 @@
 #include <chrono>
 #include <span>
 
-#include <caf/sec.hpp>
-
 #include "actors/worker/decode_worker.hpp"
 #include "messages/kv/checksum.hpp"
 
@@ -23,7 +21,7 @@ void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
   if (i == clients_.end())
     return;
   auto peer = prefill_peers_.find(*i->second.prefill);
-  if (peer == prefill_peers_.end() || !core_.endpoint()) {
+  if (peer == prefill_peers_.end() || peer->second.endpoint.value == 0 || !core_.endpoint()) {
     // Nobody was asked, so nobody writes.
     core_.sequences().landing_broken(reserved.id, reserved.first_missing_block * core_.group().block_tokens,
                                      scheduler::landing_writer::fenced);
@@ -34,15 +32,16 @@ void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
   auto [l, added] = landings_.insert_or_assign(
     reserved.id, landing{peer->second, reserved.blocks, reserved.first_missing_block, reserved.cached_tokens,
                          std::vector<bool>(missing), 0, std::nullopt});
-  if (!region_description_.empty()) {
+  if (region_descriptions_.contains(peer->second.endpoint)) {
     send_offer(reserved.id, l->second);
     return;
   }
-  self_->request(core_.endpoint(), core_.config().peer_time_max, describe_region{core_.region()})
+  auto writer = peer->second.endpoint;
+  self_->request(core_.endpoint(), core_.config().peer_time_max, describe_region{core_.region(), writer})
     .then(
-      [this, id = reserved.id](std::string& description) {
-        region_description_ = std::move(description);
-        if (auto landing = landings_.find(id); landing != landings_.end())
+      [this, id = reserved.id, writer](std::string& description) {
+        region_descriptions_[writer] = std::move(description);
+        if (auto landing = landings_.find(id); landing != landings_.end() && landing->second.peer.endpoint == writer)
           send_offer(id, landing->second);
       },
       [this, id = reserved.id](const caf::error&) {
@@ -61,16 +60,19 @@ void decode_worker_state::send_offer(request_id id, landing& l) {
                       c.sampling,
                       c.priority,
                       time_left,
-                      {region_description_, l.blocks, l.first_missing_block, core_.group().block_bytes,
-                       core_.info().fingerprint, core_.info().numerics, config.id, config.worker_epoch}};
+                      {core_.endpoint_id(), region_descriptions_.at(l.peer.endpoint), l.blocks, l.first_missing_block,
+                       core_.group().block_bytes, core_.info().fingerprint, core_.info().numerics, config.id,
+                       config.worker_epoch}};
   // The scheduler fails the sequence at its deadline; this time-out is for a peer that never answers.
   auto patience = std::max<std::chrono::nanoseconds>(time_left, std::chrono::milliseconds{1}) + config.peer_time_max;
-  self_->request(l.peer, patience, std::move(ask))
+  self_->request(l.peer.worker, patience, std::move(ask))
     .then([this](const prefill_completed& record) { note_completed(record); },
           [this, id, peer = l.peer](const caf::error&) {
             auto landing = landings_.find(id);
-            if (landing == landings_.end() || landing->second.peer != peer)
+            if (landing == landings_.end() || landing->second.peer.worker != peer.worker)
               return;
+            // It may be what was described that is void: withdrawn by a fence for another landing.
+            region_descriptions_.erase(peer.endpoint);
             break_landing(id, 0, scheduler::landing_writer::may_still_write);
             fence(id, peer);
             core_.advance();
@@ -152,36 +154,44 @@ void decode_worker_state::break_landing(request_id id, std::uint32_t valid_token
   core_.sequences().landing_broken(id, std::max(valid_tokens, prefix), writer);
 }
 
-/// Releases a landing's quarantined blocks once nobody can write them: the peer says that it posts no more
-/// (or is dead), then the endpoint says that what was posted has landed (or is dead, and its transports with
-/// it). Whoever does not answer, or cannot now, is asked again: until then the blocks stay in quarantine.
-void decode_worker_state::fence(request_id id, prefill_worker_actor peer) {
-  auto again = [this, id, peer](const caf::error& e) {
-    if (from_caf_error(e).code == errc::worker_lost)
-      return false;
-    self_->run_delayed(fence_retry, [this, id, peer] { fence(id, peer); });
-    return true;
+void decode_worker_state::lose_landings(const std::function<bool(const landing&)>& lost) {
+  std::vector<std::pair<request_id, prefill_peer>> broken;
+  for (auto& [id, l] : landings_)
+    if (lost(l))
+      broken.emplace_back(id, l.peer);
+  for (auto& [id, peer] : broken) {
+    break_landing(id, 0, scheduler::landing_writer::may_still_write);
+    fence(id, peer);
+  }
+  core_.advance();
+}
+
+/// Releases a landing's quarantined blocks once nobody can write them: the peer says that nothing of it is under
+/// way; or, if it is dead, cut off or hangs, our endpoint says that what its endpoint posted has landed or never will.
+/// Until one of them says so, the blocks stay in quarantine.
+void decode_worker_state::fence(request_id id, const prefill_peer& peer) {
+  auto& config = core_.config();
+  self_->request(peer.worker, config.peer_time_max, abandon_landing{id, config.id, config.worker_epoch})
+    .then([this, id] { release(id); }, [this, id, peer](const caf::error&) { fence_endpoint(id, peer.endpoint); });
+}
+
+void decode_worker_state::fence_endpoint(request_id id, transport_peer writer) {
+  // What was described to the writer is withdrawn with the fence.
+  region_descriptions_.erase(writer);
+  auto again = [this, id, writer] {
+    self_->run_delayed(fence_retry, [this, id, writer] { fence_endpoint(id, writer); });
   };
-  auto release = [this, id] {
-    core_.sequences().release_landing(id);
-    core_.advance();
-  };
-  auto fence_endpoint = [this, release, again] {
-    if (!core_.endpoint()) {
-      release();
-      return;
-    }
-    self_->request(core_.endpoint(), core_.config().peer_time_max, fence_region{core_.region()})
-      .then(release, [release, again](const caf::error& e) {
-        if (!again(e))
-          release();
-      });
-  };
-  self_->request(peer, core_.config().peer_time_max, cancel_request{id})
-    .then(fence_endpoint, [fence_endpoint, again](const caf::error& e) {
-      if (!again(e))
-        fence_endpoint();
-    });
+  if (!core_.endpoint()) {
+    again(); // the supervisor starts the next one
+    return;
+  }
+  self_->request(core_.endpoint(), core_.config().peer_time_max, fence_writer{writer})
+    .then([this, id] { release(id); }, [again](const caf::error&) { again(); });
+}
+
+void decode_worker_state::release(request_id id) {
+  core_.sequences().release_landing(id);
+  core_.advance();
 }
 
 } // namespace troupe

@@ -25,11 +25,12 @@ prefill_worker_actor::behavior_type prefill_worker_state::make_behavior() {
     core_.start_ticking();
   }
   return {
-    [this](const cancel_request& what) { cancel(what.request); },
+    [this](const cancel_request& what) { cancel(what.request, {errc::cancelled, "the prefill was cancelled"}); },
     [this](find_load) { return core_.report(); },
     [this](const drain_request& what) { return core_.drain(what); },
     [this](transport_endpoint_actor& endpoint) { core_.set_endpoint(std::move(endpoint)); },
     [this](prefill_request& what) { return prefill(what); },
+    [this](const abandon_landing& what) { return abandon(what); },
     [](const kv_blocks_arrived&) {
       // Nobody pushes into a prefill worker: it offers no landing.
     },
@@ -47,6 +48,8 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
       || landing.block_bytes != core_.group().block_bytes || landing.blocks.size() != blocks
       || landing.first_missing_block >= blocks)
     return to_caf_error({errc::invalid_argument, "the landing is for another model, layout or prompt"});
+  // Of a decode worker that was given up, unless it says so first.
+  cancel(what.request, {errc::cancelled, "another landing of the same request came"});
   auto deadline = core_.now() + what.time_left;
   sequence_request sequence{
     what.request, std::move(what.tokens), what.prompt_tokens,         1, what.sampling, {}, what.priority,
@@ -56,14 +59,24 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
   if (auto added = core_.sequences().add(std::move(sequence), core_.now()); !added)
     return to_caf_error(added.error());
   auto promise = self_->make_response_promise<prefill_completed>();
-  jobs_.insert_or_assign(what.request, job{std::move(landing), promise, {}, {}, 0, 0, deadline});
+  jobs_.insert_or_assign(what.request, job{std::move(landing), promise, {}, {}, 0, deadline});
   core_.advance();
   return promise;
 }
 
-void prefill_worker_state::cancel(request_id request) {
-  give_up(request, to_caf_error({errc::cancelled, "the decode worker gave the landing up"}));
+void prefill_worker_state::cancel(request_id request, const error& why) {
+  give_up(request, to_caf_error(why));
   core_.advance();
+}
+
+caf::result<void> prefill_worker_state::abandon(const abandon_landing& what) {
+  if (auto i = jobs_.find(what.request);
+      i != jobs_.end() && i->second.landing.owner == what.owner && i->second.landing.owner_epoch == what.owner_epoch)
+    cancel(what.request, {errc::cancelled, "the decode worker gave the landing up"});
+  auto i = writing_.find(what.request);
+  if (i == writing_.end())
+    return caf::unit;
+  return i->second.abandoned.emplace_back(self_->make_response_promise<void>());
 }
 
 void prefill_worker_state::act(scheduler_events& events) {
@@ -84,7 +97,7 @@ void prefill_worker_state::push(const scheduler_events::computed& computed) {
     job.cached_tokens = computed.cached_tokens;
   }
   auto bytes = core_.group().block_bytes;
-  push_blocks order{{}, job.landing.region, bytes, {}, job.deadline - core_.now()};
+  push_blocks order{{}, job.landing.endpoint, job.landing.region, bytes, {}, job.deadline - core_.now()};
   for (std::size_t k = 0; k < computed.blocks.size(); ++k) {
     auto index = computed.first_block + static_cast<std::uint32_t>(k);
     if (index < job.landing.first_missing_block)
@@ -102,29 +115,36 @@ void prefill_worker_state::push(const scheduler_events::computed& computed) {
     return;
   }
   order.source = core_.region();
-  ++job.pushes_under_way;
+  ++writing_[computed.id].pushes;
   auto patience =
     std::max<std::chrono::nanoseconds>(order.time_left, std::chrono::milliseconds{1}) + core_.config().peer_time_max;
   self_->request(core_.endpoint(), patience, std::move(order))
     .then([this, id = computed.id](const blocks_pushed&) { pushed(id); },
           [this, id = computed.id](const caf::error& e) {
             give_up(id, e);
+            push_ended(id);
             core_.advance();
           });
 }
 
 void prefill_worker_state::pushed(request_id request) {
-  auto i = jobs_.find(request);
-  if (i == jobs_.end())
-    return;
-  --i->second.pushes_under_way;
+  push_ended(request);
   answer_if_done(request);
   core_.advance();
 }
 
+void prefill_worker_state::push_ended(request_id request) {
+  auto i = writing_.find(request);
+  if (i == writing_.end() || --i->second.pushes > 0)
+    return;
+  auto done = writing_.extract(i);
+  for (auto& promise : done.mapped().abandoned)
+    promise.deliver();
+}
+
 void prefill_worker_state::answer_if_done(request_id request) {
   auto i = jobs_.find(request);
-  if (i == jobs_.end() || !i->second.first || i->second.pushes_under_way > 0)
+  if (i == jobs_.end() || !i->second.first || writing_.contains(request))
     return;
   auto job = std::move(i->second);
   jobs_.erase(i);

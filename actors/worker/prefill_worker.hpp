@@ -39,12 +39,19 @@ private:
     std::vector<std::uint64_t> checksums;
     std::optional<sampled_token> first;
     std::uint32_t cached_tokens = 0;
-    std::uint32_t pushes_under_way = 0;
     steady_time deadline;
   };
 
+  /// Pushes of one request that the endpoint has not answered, and who waits for the last of them.
+  struct writing {
+    std::uint32_t pushes = 0;
+    std::vector<caf::typed_response_promise<void>> abandoned;
+  };
+
   caf::result<prefill_completed> prefill(prefill_request&);
-  void cancel(request_id);
+  void cancel(request_id, const error& why);
+  caf::result<void> abandon(const abandon_landing&);
+  void push_ended(request_id);
   void act(scheduler_events&);
   void push(const scheduler_events::computed&);
   void pushed(request_id);
@@ -54,6 +61,7 @@ private:
   prefill_worker_actor::pointer self_;
   worker_core<prefill_worker_actor> core_;
   std::unordered_map<request_id, job> jobs_;
+  std::unordered_map<request_id, writing> writing_;
 };
 
 prefill_worker_actor spawn_prefill_worker(caf::actor_system&, worker_config, transport_endpoint_actor endpoint);

@@ -30,9 +30,9 @@ void token_outbox::forget(request_id request) {
   pending_.pop_back();
 }
 
-std::vector<stream_tokens> token_outbox::take() {
-  assert(!empty() && !under_way_);
-  under_way_ = true;
+std::vector<stream_tokens> token_outbox::take(std::uint64_t batch) {
+  assert(!empty() && !under_way() && batch != 0);
+  under_way_ = batch;
   position_.clear();
   return std::exchange(pending_, {});
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <unordered_map>
 #include <vector>
 
@@ -20,18 +21,20 @@ public:
   void forget(request_id);
 
   bool empty() const { return pending_.empty(); }
-  bool under_way() const { return under_way_; }
+  bool under_way() const { return under_way_ != 0; }
+  /// Whether that batch is the one under way.
+  bool under_way(std::uint64_t batch) const { return under_way_ == batch; }
 
-  /// Everything that waits, as one batch; from now on a batch is under way.
-  /// REQUIRES: !empty() && !under_way()
-  std::vector<stream_tokens> take();
+  /// Everything that waits, as the batch of that number; from now on it is under way.
+  /// REQUIRES: !empty() && !under_way() && batch != 0
+  std::vector<stream_tokens> take(std::uint64_t batch);
 
-  void acknowledged() { under_way_ = false; }
+  void acknowledged() { under_way_ = 0; }
 
 private:
   std::vector<stream_tokens> pending_;
   std::unordered_map<request_id, std::size_t> position_;
-  bool under_way_ = false;
+  std::uint64_t under_way_ = 0;
 };
 
 } // namespace troupe

@@ -58,11 +58,14 @@ public:
   /// Null while the node's endpoint is down or has not registered our memory yet.
   transport_endpoint_actor endpoint() const { return region_ ? endpoint_ : transport_endpoint_actor{}; }
   /// REQUIRES: endpoint() is not null
-  region_id region() const { return *region_; }
+  region_id region() const { return region_->region; }
+  /// 0 while endpoint() is null.
+  transport_peer endpoint_id() const { return region_ ? region_->endpoint : transport_peer{}; }
   bool is_endpoint(const caf::actor_addr& who) const { return endpoint_ && endpoint_.address() == who; }
   void lose_endpoint() {
     endpoint_ = transport_endpoint_actor{};
     region_.reset();
+    directory_ = {}; // its record names the lost one
   }
 
   void set_endpoint(transport_endpoint_actor endpoint) {
@@ -73,9 +76,12 @@ public:
     self_->monitor(endpoint_);
     self_->request(endpoint_, config_.peer_time_max, register_region{memory_}, caf::actor_cast<kv_sink_actor>(self_))
       .then(
-        [this, endpoint](region_id region) {
-          if (endpoint == endpoint_)
-            region_ = region;
+        [this, endpoint](const region_registered& registered) {
+          if (endpoint != endpoint_)
+            return;
+          region_ = registered;
+          directory_ = {}; // its record lacks the endpoint
+          greet();
         },
         [](const caf::error&) {
           // It is down: its supervisor sends the next one. Until then prompts are prefilled here.
@@ -107,7 +113,8 @@ public:
             load.queued,
             load.prefill_tokens,
             load.landing,
-            scheduler_->counters().steps};
+            scheduler_->counters().steps,
+            draining_};
   }
 
   caf::result<void> drain(const drain_request& what) {
@@ -192,6 +199,12 @@ private:
   void tick() {
     scheduler_->expire(now(), events_);
     advance();
+    greet();
+    self_->run_delayed(config_.tick_interval, [this] { tick(); });
+  }
+
+  /// Introduces the worker to a directory that does not know it as it is, and reports its load.
+  void greet() {
     if (auto directory = local_services::find<directory_actor>(self_->system(), local_services::directory)) {
       if (directory.address() != directory_) {
         directory_ = directory.address();
@@ -199,13 +212,13 @@ private:
       }
       self_->send(directory, report());
     }
-    self_->run_delayed(config_.tick_interval, [this] { tick(); });
   }
 
   void introduce(const directory_actor& directory) {
-    worker_record record{
-      config_.id,           config_.worker_epoch, config_.model,  info_.fingerprint,    info_.numerics,   roles_,
-      group().block_tokens, group().block_bytes,  group().blocks, info_.context_tokens, info_.description};
+    worker_record record{config_.id,           config_.worker_epoch, config_.model,
+                         info_.fingerprint,    info_.numerics,       roles_,
+                         group().block_tokens, group().block_bytes,  group().blocks,
+                         info_.context_tokens, endpoint_id(),        info_.description};
     self_->send(directory, fleet_member{std::move(record), caf::actor_cast<caf::strong_actor_ptr>(self_)});
     if constexpr (std::is_same_v<Handle, decode_worker_actor>)
       self_->send(directory, caf::actor_cast<fleet_sink_actor>(self_));
@@ -222,8 +235,8 @@ private:
   scheduler_events events_;
   device_actor device_;
   transport_endpoint_actor endpoint_;
-  std::optional<region_id> region_;
-  /// The directory that knows this worker.
+  std::optional<region_registered> region_;
+  /// The directory that knows this worker as it is.
   caf::actor_addr directory_;
   bool draining_ = false;
   std::vector<caf::typed_response_promise<void>> drained_;

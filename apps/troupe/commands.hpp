@@ -11,7 +11,14 @@
 namespace troupe {
 
 struct serve_options {
+  /// May be empty if `join` is given: then the node is a decode worker of `model_file` at a port of the system's
+  /// choice.
   std::string config_file;
+  /// Address and port of a node to join, beside the seeds of the configuration.
+  std::string join;
+  /// Name of the cluster to join, if the configuration has none.
+  std::string cluster = "troupe";
+  std::string model_file;
 };
 
 /// Runs the node of a configuration until SIGINT or SIGTERM.

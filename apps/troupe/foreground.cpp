@@ -41,6 +41,8 @@ exit_code wait_for_the_end(const running_node& node) {
     std::printf("%s is ready at %s\n%s\n", node.model_name.c_str(), node.url.c_str(), curl_line(node).c_str());
   else
     std::printf("%s is ready\n", node.model_name.c_str());
+  if (!node.node_plane.empty())
+    std::printf("other nodes find this one at %s\n", node.node_plane.c_str());
   std::fflush(stdout);
   const auto woken = chat::wait_for(node.ended_fd, chat::direction::read, signals.fd(), chat::deadline::max());
   if (woken == chat::wake::interrupted)

@@ -25,8 +25,19 @@ void add_serve(CLI::App& app, action& chosen) {
   auto* command = app.add_subcommand("serve", "Run the node of a configuration in the foreground");
   auto options = std::make_shared<serve_options>();
   add_config_option(*command, options->config_file);
-  command->get_option("--config")->required();
-  command->callback([options, &chosen] { chosen = [options] { return command_serve(*options); }; });
+  command->add_option("--join", options->join, "Node of a cluster to join, as a decode worker without -c")
+    ->type_name("HOST:PORT");
+  command->add_option("--cluster", options->cluster, "Name of the cluster to join, where no file names it")
+    ->type_name("NAME")
+    ->capture_default_str();
+  command->add_option("--model", options->model_file, "Model of a node without -c")->type_name("MODEL.gguf");
+  command->callback([options, &chosen] {
+    if (options->config_file.empty() && (options->join.empty() || options->model_file.empty()))
+      throw CLI::ValidationError("serve", "-c FILE is required, or --join HOST:PORT with --model MODEL.gguf");
+    if (!options->config_file.empty() && !options->model_file.empty())
+      throw CLI::ValidationError("serve", "--model is for a node without -c FILE: there it stands in the file");
+    chosen = [options] { return command_serve(*options); };
+  });
 }
 
 // What stands before the question depends on -c, which CLI11 cannot express.

@@ -23,6 +23,8 @@ struct load_report {
   std::uint32_t landing = 0;
   /// Steps finished in this epoch: progress.
   std::uint64_t steps = 0;
+  /// It takes no new requests.
+  bool draining = false;
 
   /// The worker itself has something to compute.
   bool work_waits() const { return running - landing + queued > 0; }
@@ -36,7 +38,7 @@ bool inspect(Inspector& f, load_report& x) {
                             f.field("blocks", x.blocks), f.field("free_blocks", x.free_blocks),
                             f.field("quarantined_blocks", x.quarantined_blocks), f.field("running", x.running),
                             f.field("queued", x.queued), f.field("prefill_tokens", x.prefill_tokens),
-                            f.field("landing", x.landing), f.field("steps", x.steps));
+                            f.field("landing", x.landing), f.field("steps", x.steps), f.field("draining", x.draining));
 }
 
 } // namespace troupe

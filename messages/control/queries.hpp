@@ -28,14 +28,16 @@ bool inspect(Inspector& f, find_health& x) {
   return f.object(x).fields();
 }
 
-/// Asks a hub what a stream has got so far.
+/// Asks a hub what a stream has got so far, for the placement `attempt`: tokens of earlier ones are dropped from now
+/// on.
 struct find_stream_progress {
   request_id request;
+  std::uint32_t attempt = 0;
   friend bool operator==(const find_stream_progress&, const find_stream_progress&) = default;
 };
 template <class Inspector>
 bool inspect(Inspector& f, find_stream_progress& x) {
-  return f.object(x).fields(f.field("request", x.request));
+  return f.object(x).fields(f.field("request", x.request), f.field("attempt", x.attempt));
 }
 
 /// The list of a stream's tokens in the hub is the truth that a continuation replays.

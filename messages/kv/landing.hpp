@@ -14,7 +14,8 @@ namespace troupe {
 
 /// Where a decode worker wants the KV of a prompt: the only blocks that its prefill peer may write.
 struct kv_landing {
-  /// Made by the decode side's endpoint; opaque.
+  /// The decode side's endpoint, and what it made for the prefill side's; opaque.
+  transport_peer endpoint;
   std::string region;
   /// Destination of block i of the prompt, for i from first_missing_block on; earlier ones are there already.
   std::vector<block_id> blocks;
@@ -31,10 +32,11 @@ struct kv_landing {
 
 template <class Inspector>
 bool inspect(Inspector& f, kv_landing& x) {
-  return f.object(x).fields(
-    f.field("region", x.region), f.field("blocks", x.blocks), f.field("first_missing_block", x.first_missing_block),
-    f.field("block_bytes", x.block_bytes), f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics),
-    f.field("owner", x.owner), f.field("owner_epoch", x.owner_epoch));
+  return f.object(x).fields(f.field("endpoint", x.endpoint), f.field("region", x.region), f.field("blocks", x.blocks),
+                            f.field("first_missing_block", x.first_missing_block),
+                            f.field("block_bytes", x.block_bytes), f.field("fingerprint", x.fingerprint),
+                            f.field("numerics", x.numerics), f.field("owner", x.owner),
+                            f.field("owner_epoch", x.owner_epoch));
 }
 
 /// A decode worker asks its prefill peer to compute a prompt and push its blocks. The response,
@@ -58,6 +60,22 @@ bool inspect(Inspector& f, prefill_request& x) {
                             f.field("prompt_tokens", x.prompt_tokens), f.field("sampling", x.sampling),
                             f.field("priority", x.priority), f.field("time_left", x.time_left),
                             f.field("landing", x.landing));
+}
+
+/// A decode worker gives a landing up. The response says that no byte of it is under way any more and none will be.
+struct abandon_landing {
+  request_id request;
+  /// Whose landing, and of which life: a later one of the same request is another's.
+  worker_id owner;
+  epoch owner_epoch;
+
+  friend bool operator==(const abandon_landing&, const abandon_landing&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, abandon_landing& x) {
+  return f.object(x).fields(f.field("request", x.request), f.field("owner", x.owner),
+                            f.field("owner_epoch", x.owner_epoch));
 }
 
 /// The completion record of a landing: sent when every block is where it belongs.

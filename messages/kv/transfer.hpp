@@ -18,15 +18,28 @@ struct register_region {
   region_view view;
 };
 
-/// Asks for a description of a registered region, to be sent to whoever shall write into it.
+/// Memory is registered: under which number, and at which endpoint.
+struct region_registered {
+  region_id region;
+  transport_peer endpoint;
+
+  friend bool operator==(const region_registered&, const region_registered&) = default;
+};
+template <class Inspector>
+bool inspect(Inspector& f, region_registered& x) {
+  return f.object(x).fields(f.field("region", x.region), f.field("endpoint", x.endpoint));
+}
+
+/// Asks for a description of a registered region, to be sent to the endpoint that shall write into it.
 struct describe_region {
   region_id region;
+  transport_peer writer;
 
   friend bool operator==(const describe_region&, const describe_region&) = default;
 };
 template <class Inspector>
 bool inspect(Inspector& f, describe_region& x) {
-  return f.object(x).fields(f.field("region", x.region));
+  return f.object(x).fields(f.field("region", x.region), f.field("writer", x.writer));
 }
 
 /// One block to push.
@@ -48,6 +61,7 @@ bool inspect(Inspector& f, block_copy& x) {
 /// there (or an error when any is not).
 struct push_blocks {
   region_id source;
+  transport_peer owner;
   std::string target;
   std::uint64_t block_bytes = 0;
   std::vector<block_copy> blocks;
@@ -57,7 +71,7 @@ struct push_blocks {
 };
 template <class Inspector>
 bool inspect(Inspector& f, push_blocks& x) {
-  return f.object(x).fields(f.field("source", x.source), f.field("target", x.target),
+  return f.object(x).fields(f.field("source", x.source), f.field("owner", x.owner), f.field("target", x.target),
                             f.field("block_bytes", x.block_bytes), f.field("blocks", x.blocks),
                             f.field("time_left", x.time_left));
 }
@@ -73,15 +87,15 @@ bool inspect(Inspector& f, blocks_pushed& x) {
   return f.object(x).fields(f.field("blocks", x.blocks));
 }
 
-/// Asks that nothing posted earlier can still land in this region; the response says so.
-struct fence_region {
-  region_id region;
+/// Asks that nothing that this endpoint posted earlier can still land here; the response says so.
+struct fence_writer {
+  transport_peer writer;
 
-  friend bool operator==(const fence_region&, const fence_region&) = default;
+  friend bool operator==(const fence_writer&, const fence_writer&) = default;
 };
 template <class Inspector>
-bool inspect(Inspector& f, fence_region& x) {
-  return f.object(x).fields(f.field("region", x.region));
+bool inspect(Inspector& f, fence_writer& x) {
+  return f.object(x).fields(f.field("writer", x.writer));
 }
 
 /// Blocks that arrived in a region, for its owner.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct generate_request {
   placement where;
   /// The life of the worker that the router placed it on.
   epoch worker_epoch;
+  /// Which placement of the request this is, from 1; its tokens say so, too.
+  std::uint32_t attempt = 0;
 
   friend bool operator==(const generate_request&, const generate_request&) = default;
 };
@@ -27,7 +30,7 @@ struct generate_request {
 template <class Inspector>
 bool inspect(Inspector& f, generate_request& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("emitted", x.emitted), f.field("where", x.where),
-                            f.field("worker_epoch", x.worker_epoch));
+                            f.field("worker_epoch", x.worker_epoch), f.field("attempt", x.attempt));
 }
 
 /// A worker tells a session that it stopped short. The session may continue it elsewhere.
@@ -44,8 +47,8 @@ bool inspect(Inspector& f, generation_failed& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("code", x.code), f.field("context", x.context));
 }
 
-/// Stop and forget a request; sent down the chain hub, session, worker, prefill worker. A hub also sends
-/// it when a stream has ended by itself, so that its session ends.
+/// Stop and forget a request; sent down the chain hub, session, worker. A hub also sends it when a stream has ended
+/// by itself, so that its session ends.
 struct cancel_request {
   request_id request;
 

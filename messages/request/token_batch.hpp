@@ -16,6 +16,8 @@ namespace troupe {
 /// New tokens of one stream.
 struct stream_tokens {
   request_id request;
+  /// generate_request's.
+  std::uint32_t attempt = 0;
   /// Position of tokens[0] in the stream's output, from 0.
   std::uint32_t first_index = 0;
   std::vector<sampled_token> tokens;
@@ -32,8 +34,9 @@ struct stream_tokens {
 
 template <class Inspector>
 bool inspect(Inspector& f, stream_tokens& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("first_index", x.first_index),
-                            f.field("tokens", x.tokens), f.field("finish", x.finish), f.field("usage", x.usage),
+  return f.object(x).fields(f.field("request", x.request), f.field("attempt", x.attempt),
+                            f.field("first_index", x.first_index), f.field("tokens", x.tokens),
+                            f.field("finish", x.finish), f.field("usage", x.usage),
                             f.field("sampled_at", x.sampled_at));
 }
 

@@ -110,6 +110,7 @@ double measure_frontend(const options& o) {
     batch.reserve(sessions.size());
     for (const auto& s : sessions) {
       stream_tokens& t = batch.emplace_back();
+      t.attempt = 1;
       t.request = s.request.id;
       t.first_index = step;
       t.tokens.push_back({static_cast<token_id>('a' + step % 26), 0, {}});

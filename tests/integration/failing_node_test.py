@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 
 from node_process import CONFIG_HEAD, MODEL, Node
+from text_stream import Stream
 
 TROUPE = sys.argv.pop(1)
 CONFIG = CONFIG_HEAD + """
@@ -38,39 +39,6 @@ CONFIG = CONFIG_HEAD + """
 
 def start(fault="none", step="2ms", drain="30s"):
     return Node(TROUPE, CONFIG.format(model=MODEL, fault=fault, step=step, drain=drain))
-
-
-class Stream:
-    """A streamed completion; the connection stays open until the server ends it."""
-
-    def __init__(self, node, tokens):
-        body = {"model": "demo", "prompt": "Once", "max_tokens": tokens, "temperature": 0, "stream": True}
-        request = urllib.request.Request(node.url + "/v1/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        self.answer = urllib.request.urlopen(request, timeout=60)
-        self.text, self.finish, self.failure, self.done = "", None, None, False
-
-    def read_event(self):
-        """False at the end of the stream."""
-        line = self.answer.readline().decode()
-        if not line:
-            return False
-        if line.startswith("data: [DONE]"):
-            self.done = True
-        elif line.startswith("data: "):
-            event = json.loads(line[6:])
-            self.failure = event.get("error", self.failure)
-            for choice in event.get("choices", []):
-                self.text += choice["text"]
-                self.finish = choice["finish_reason"] or self.finish
-        return True
-
-    def read_until(self, characters):
-        while len(self.text) < characters and self.read_event():
-            pass
-
-    def read_to_end(self):
-        while self.read_event():
-            pass
 
 
 @unittest.skipUnless(MODEL.exists(), "the demo model is not there: run scripts/setup")

@@ -24,19 +24,40 @@ troupe {{
 """
 
 
-class Node:
-    """A node in the foreground; its first two lines are what a user sees."""
+class NodeProcess:
+    """A node in the foreground, with or without a gateway."""
 
-    def __init__(self, troupe, config):
+    def __init__(self, troupe, config="", arguments=()):
         self.folder = tempfile.TemporaryDirectory()
-        path = pathlib.Path(self.folder.name) / "node.conf"
-        path.write_text(config)
-        self.process = subprocess.Popen([troupe, "serve", "-c", str(path)], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+        if config:
+            path = pathlib.Path(self.folder.name) / "node.conf"
+            path.write_text(config)
+            arguments = ["-c", str(path), *arguments]
+        self.process = subprocess.Popen([troupe, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
         self.log = []
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr))
         self.reader.start()
         self.ready = self.process.stdout.readline()
+        if not self.ready:
+            raise AssertionError(f"the node did not start: {self.process.wait()}; log: {''.join(self.log)}")
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        self.reader.join(timeout=10)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        self.folder.cleanup()
+        return code
+
+
+class Node(NodeProcess):
+    """A node with a gateway; its first two lines are what a user sees."""
+
+    def __init__(self, troupe, config):
+        super().__init__(troupe, config)
         self.curl = self.process.stdout.readline()
         found = re.search(r"http://\S+", self.ready)
         if not found:
@@ -56,13 +77,3 @@ class Node:
             if line.startswith(name) and line[len(name)] in "{ " and all(f'{k}="{v}"' in line for k, v in labels.items()):
                 total += float(line.split()[-1].split()[0]) if "}" not in line else float(line.split("}")[1].split()[0])
         return total
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=60)
-        self.reader.join(timeout=10)
-        self.process.stdout.close()
-        self.process.stderr.close()
-        self.folder.cleanup()
-        return code

@@ -134,6 +134,7 @@ bool frontend_fixture::wait_for_open_streams(std::int64_t count) {
 
 stream_tokens tokens_of(request_id id, std::uint32_t first_index, std::string_view text, finish_reason finish) {
   stream_tokens out;
+  out.attempt = 1;
   out.request = id;
   out.first_index = first_index;
   for (unsigned char byte : text)

@@ -53,6 +53,7 @@ public:
       },
       [this](const find_stream_progress& what) {
         auto& c = owner_->clients_[what.request];
+        c.attempt = what.attempt;
         return stream_progress{what.request, c.tokens, c.ends > 0};
       },
     };
@@ -61,7 +62,7 @@ public:
 private:
   void take(const stream_tokens& stream) {
     auto& c = owner_->clients_[stream.request];
-    if (c.ends > 0)
+    if (c.ends > 0 || stream.attempt != c.attempt)
       return;
     if (!stream.tokens.empty() && stream.first_index > c.tokens.size()) {
       c.failure = errc::internal; // a gap

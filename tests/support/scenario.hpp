@@ -25,6 +25,8 @@ namespace troupe::test {
 
 /// What a client of a scenario has got.
 struct received {
+  /// The placement whose tokens are taken.
+  std::uint32_t attempt = 1;
   std::vector<token_id> tokens;
   std::optional<finish_reason> finish;
   std::optional<errc> failure;

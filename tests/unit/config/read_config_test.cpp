@@ -43,10 +43,12 @@ TEST_CASE("what is absent has its default, and a present section runs its role")
 }
 
 TEST_CASE("every kind of option is read") {
-  const auto config =
-    read(with("cluster = \"lab-1\"\nkv { memory = 1.5GiB, dtype = \"f32\" }\ncompute.simd = \"avx2\"\n"
-              "limits { header-timeout = 250ms, request-timeout = 2min, stop-bytes = 64B }"));
-  CHECK(config.cluster == "lab-1");
+  const auto config = read(with("cluster { name = \"lab-1\", seeds = [\"127.0.0.1:7400\", \"[::1]:7401\"] }\nkv { "
+                                "memory = 1.5GiB, dtype = \"f32\" }\ncompute.simd = \"avx2\"\n"
+                                "limits { header-timeout = 250ms, request-timeout = 2min, stop-bytes = 64B }"));
+  REQUIRE(config.cluster);
+  CHECK(config.cluster->name == "lab-1");
+  CHECK(config.cluster->seeds == std::vector<listen_address>{{"127.0.0.1", 7400}, {"::1", 7401}});
   CHECK(config.kv.memory_bytes == gib(1) + mib(512));
   CHECK(config.compute.simd == simd_choice::avx2);
   CHECK(config.limits.header_timeout == 250ms);
@@ -91,8 +93,11 @@ TEST_CASE("a value of the wrong type is named with what is expected") {
   CHECK(faults_of(with("log.level = \"loud\""))
         == strings{"f.conf:5:troupe.log.level: 'loud' is none of trace, debug, info, warning, error, off"});
   CHECK(faults_of(with("kv = 1GiB")) == strings{"f.conf:5:troupe.kv: expected a section { … }, found a number"});
-  CHECK(faults_of(with("cluster = [1]"))
-        == strings{"f.conf:5:troupe.cluster: expected a string in quotes, found a list"});
+  CHECK(faults_of(with("cluster.name = [1]"))
+        == strings{"f.conf:5:troupe.cluster.name: expected a string in quotes, found a list"});
+  CHECK(faults_of(with("cluster.seeds = \"127.0.0.1:7400\""))
+        == strings{"f.conf:5:troupe.cluster.seeds: expected a list like [\"127.0.0.1:7400\"], found a string"});
+  CHECK(faults_of(with("cluster.seeds = [\"127.0.0.1:0\", 3]")).size() == 2);
   CHECK(faults_of(with("http.listen = \"somewhere\""))
         == strings{"f.conf:5:troupe.http.listen: expected an address and a port like \"127.0.0.1:8000\" or "
                    "\"[::1]:8000\", found 'somewhere'"});
@@ -143,8 +148,8 @@ TEST_CASE("options that contradict each other are named") {
         == strings{"f.conf:5:troupe.limits.queue-timeout: 1h is longer than request-timeout (10min)"});
   CHECK(faults_of(with("supervisor.backoff-max = 50ms"))
         == strings{"f.conf:5:troupe.supervisor.backoff-first: 100ms is longer than backoff-max (50ms)"});
-  CHECK(faults_of(with("cluster = \"a b\""))
-        == strings{"f.conf:5:troupe.cluster: must be letters, digits, - and _, and not empty"});
+  CHECK(faults_of(with("cluster.name = \"a b\""))
+        == strings{"f.conf:5:troupe.cluster.name: must be letters, digits, - and _, and not empty"});
   // The bound that it is compared with could not be read: no second fault.
   CHECK(faults_of(with("decode-worker { chunk-tokens = 1024, batch-tokens = many }")).size() == 2);
 }

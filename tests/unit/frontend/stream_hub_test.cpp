@@ -73,10 +73,11 @@ struct hub_fixture {
     return acknowledged;
   }
 
-  stream_progress progress(std::uint64_t id) {
+  /// Tokens of `attempt` are taken from now on.
+  stream_progress progress(std::uint64_t id, std::uint32_t attempt = 1) {
     stream_progress out;
     (*self)
-      ->request(hub, std::chrono::seconds{5}, find_stream_progress{request_id{id}})
+      ->request(hub, std::chrono::seconds{5}, find_stream_progress{request_id{id}, attempt})
       .receive([&](stream_progress& p) { out = std::move(p); }, [](const caf::error&) {});
     return out;
   }
@@ -116,6 +117,19 @@ TEST_CASE("tokens that a stream has, and those of unknown streams, are dropped a
   const auto p = f.progress(1);
   CHECK(!p.ended);
   CHECK(std::string(p.emitted.begin(), p.emitted.end()) == "abcd");
+}
+
+TEST_CASE("once a request was placed again, tokens of the worker that was given up are dropped") {
+  hub_fixture f;
+  f.open(1);
+  CHECK(f.feed({tokens_of(request_id{1}, 0, "ab")}));
+  CHECK(f.progress(1, 2).emitted.size() == 2);
+  CHECK(f.feed({tokens_of(request_id{1}, 2, "xy", finish_reason::stop)}));
+  auto next = tokens_of(request_id{1}, 2, "c");
+  next.attempt = 2;
+  CHECK(f.feed({next}));
+  CHECK(f.text[1] == "abc");
+  CHECK_FALSE(f.progress(1, 2).ended);
 }
 
 TEST_CASE("the last token ends the choice: its session is told, later tokens are dropped") {

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <caf/disposable.hpp>
+#include <caf/io/middleman_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/config/address.hpp"
+#include "messages/interfaces.hpp"
+
+namespace troupe {
+
+struct node_links_config {
+  /// This node's name and start, as in node_hello.
+  std::string node;
+  std::uint64_t life = 0;
+  std::string cluster;
+  listen_address listen;
+  /// Nodes to find the others by; never given up.
+  std::vector<listen_address> seeds;
+  /// Opens and makes connections.
+  std::function<caf::io::middleman_actor()> middleman;
+  /// Told the port once the node plane listens; may be empty. Runs on the actor.
+  std::function<void(std::uint16_t port)> on_listening;
+  std::chrono::milliseconds backoff_first{100};
+  std::chrono::milliseconds backoff_max{2'000};
+  /// How long opening a port, a connection or a hello may take.
+  std::chrono::milliseconds answer_max{5'000};
+  /// A node that others named and that cannot be reached for so long is forgotten.
+  std::chrono::milliseconds forget_after{60'000};
+  /// How often it looks for a restarted directory.
+  std::chrono::milliseconds tick_interval{100};
+  std::uint32_t targets_max = 1'024;
+};
+
+/// The gate with what only this node says to it.
+using node_links_actor = node_gate_actor;
+
+// node_links: the node's door and its links to the other nodes.
+//
+// Publishes itself at the listening port and connects to the seeds, then to every node that a linked one names, so
+// that all are linked with all. On a link each side sends what its directory offers; what comes in goes to the
+// directory. A link that breaks (the other's process died, or CAF's heartbeats stopped) is reported and made
+// again with back-off. A link made from both sides is one link.
+//
+//   target: waiting ──▶ connecting ──▶ greeting ──▶ linked
+//              ▲            │             │           │
+//              └────────────┴─────────────┴───────────┘
+//
+// Ends with its supervisor, or with errc::resource if it cannot listen. Bounds: targets_max nodes.
+
+class node_links_state {
+public:
+  static inline const char* name = "troupe.node-links";
+
+  node_links_state(node_links_actor::pointer self, node_links_config config);
+  ~node_links_state();
+
+  node_links_actor::behavior_type make_behavior();
+
+private:
+  struct link {
+    std::uint64_t life = 0;
+    std::string address;
+    node_gate_actor gate;
+  };
+  struct target {
+    listen_address where;
+    bool is_seed = false;
+    /// It is being tried, or waits to be.
+    bool is_busy = false;
+    std::uint32_t failures = 0;
+    std::chrono::steady_clock::time_point failing_since;
+    caf::disposable retry;
+    /// The last failure that was logged: the same is not logged again.
+    std::string complaint;
+  };
+
+  void listen();
+  void tick();
+  // targets
+  void add_target(const listen_address&, bool is_seed);
+  void add_target(const std::string& address);
+  void connect(const std::string& address);
+  void greet(const std::string& address, const node_gate_actor&);
+  void fail(const std::string& address, const std::string& why);
+  bool is_linked(const std::string& address) const;
+  // links
+  node_hello hello() const;
+  caf::result<node_hello> receive_hello(const node_hello&);
+  caf::error refusal(const node_hello&) const;
+  void admit(const node_hello&);
+  void lose(const caf::actor_addr&);
+  void drop(std::map<std::string, link>::iterator, const std::string& why);
+  // shares
+  void take(fleet_share&);
+  directory_actor directory() const;
+
+  node_links_actor::pointer self_;
+  node_links_config config_;
+  caf::io::middleman_actor middleman_;
+  std::uint16_t port_ = 0;
+  /// By address.
+  std::map<std::string, target> targets_;
+  /// By node name.
+  std::map<std::string, link> links_;
+  /// The directory that sends us what this node offers.
+  caf::actor_addr directory_;
+};
+
+node_links_actor spawn_node_links(caf::actor_system&, node_links_config);
+
+} // namespace troupe

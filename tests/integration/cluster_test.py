@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several nodes as real processes: a worker's death, stop or drain in mid-stream that the client does not see."""
+import random
+import re
+import signal
+import sys
+import threading
+import time
+import unittest
+
+from node_process import MODEL, Node, NodeProcess
+from text_stream import Stream
+
+TROUPE = sys.argv.pop(1)
+HEAD = """
+troupe {{
+  model {{
+    path = "{model}"
+    name = "demo"
+  }}
+  cluster {{
+    name = "{cluster}"
+    node = "{node}"
+    listen = "127.0.0.1:0"
+    seeds = [{seeds}]
+  }}
+"""
+GATEWAY = """
+  http {{
+    listen = "127.0.0.1:0"
+  }}
+}}
+"""
+WORKER = """
+  decode-worker {{
+    count = 1
+  }}
+  executor {{
+    kind = "{engine}"
+    mock {{
+      step-base = {step}
+    }}
+  }}
+  kv {{
+    memory = 64MiB
+  }}
+  compute {{
+    threads = 1
+  }}
+  supervisor {{
+    drain-timeout = {drain}
+  }}
+}}
+"""
+#: Of the mock engine; slow enough that signals hit streams in their middle.
+STEP = "5ms"
+
+
+def wait_until(condition, seconds=20):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+class Cluster:
+    """One frontend and some workers."""
+
+    def __init__(self, workers=("a", "b"), engine="mock", step=STEP, drain="10s", name="test"):
+        self.engine, self.step, self.drain, self.name = engine, step, drain, name
+        self.front = Node(TROUPE, self.head("front", []) + GATEWAY.format())
+        plane = self.front.process.stdout.readline()
+        self.seed = re.search(r"127\.0\.0\.1:\d+", plane).group()
+        self.workers = {}
+        for worker in workers:
+            self.start(worker)
+        self.expect(len(workers))
+
+    def head(self, node, seeds, cluster=None):
+        quoted = ", ".join(f'"{seed}"' for seed in seeds)
+        return HEAD.format(model=MODEL, cluster=cluster or self.name, node=node, seeds=quoted)
+
+    def start(self, worker):
+        config = self.head(worker, [self.seed]) + WORKER.format(engine=self.engine, step=self.step, drain=self.drain)
+        self.workers[worker] = NodeProcess(TROUPE, config)
+
+    def expect(self, workers):
+        if not wait_until(lambda: f'"workers":{workers},' in self.front.get("/health")[1]):
+            raise AssertionError(f"not {workers} workers: {self.front.get('/health')}; {''.join(self.front.log)}")
+
+    def kill(self, worker):
+        node = self.workers.pop(worker)
+        node.process.kill()
+        node.end()
+
+    def end(self):
+        return [node.end() for node in [*self.workers.values(), self.front]]
+
+
+class Readers:
+    """Streams that are read at the same time, a thread each."""
+
+    def __init__(self, node, prompts, tokens, **fields):
+        self.streams = [Stream(node, tokens, prompt=prompt, **fields) for prompt in prompts]
+        self.threads = [threading.Thread(target=stream.read_to_end) for stream in self.streams]
+        for thread in self.threads:
+            thread.start()
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(timeout=60)
+        return [stream.text for stream in self.streams]
+
+
+@unittest.skipUnless(MODEL.exists(), "the demo model is not there: run scripts/setup")
+class SeveralNodes(unittest.TestCase):
+    PROMPTS = ["One", "Two", "Three", "Four", "Five", "Six"]
+    TOKENS = 60
+
+    def cluster(self, *arguments, **options):
+        cluster = Cluster(*arguments, **options)
+        self.addCleanup(cluster.end)
+        return cluster
+
+    def assert_whole(self, readers, expected, tokens):
+        texts = readers.join()
+        for stream, text, want in zip(readers.streams, texts, expected):
+            self.assertIsNone(stream.failure)
+            self.assertEqual(text, want)
+            self.assertTrue(stream.done)
+            self.assertEqual(stream.finish, "length")
+            self.assertEqual(stream.usage["completion_tokens"], tokens)
+
+    def test_a_worker_that_is_killed_changes_no_stream(self):
+        cluster = self.cluster()
+        undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
+        self.assertEqual(len(set(undisturbed)), len(self.PROMPTS))
+        moments = random.Random(4)
+        for _ in range(20):
+            victim = moments.choice(sorted(cluster.workers))
+            readers = Readers(cluster.front, self.PROMPTS, self.TOKENS)
+            time.sleep(moments.uniform(0, 0.3))
+            cluster.kill(victim)
+            self.assert_whole(readers, undisturbed, self.TOKENS)
+            cluster.start(victim)
+            cluster.expect(2)
+
+    def test_the_real_model_goes_on_bit_for_bit(self):
+        cluster = self.cluster(engine="host")
+        prompts = ["The capital of France is", "Once upon a time"]
+        fields = {"temperature": 0.8, "seed": 7, "frequency_penalty": 0.5}
+        undisturbed = Readers(cluster.front, prompts, 40, **fields).join()
+        moments = random.Random(5)
+        for victim in ["a", "b"]:
+            readers = Readers(cluster.front, prompts, 40, **fields)
+            wait_until(lambda: len(readers.streams[0].text) > moments.randrange(10, 60))
+            cluster.kill(victim)
+            self.assert_whole(readers, undisturbed, 40)
+            cluster.start(victim)
+            cluster.expect(2)
+
+    def test_a_stopped_worker_is_left_and_rejoins(self):
+        cluster = self.cluster()
+        undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
+        readers = Readers(cluster.front, self.PROMPTS, self.TOKENS)
+        wait_until(lambda: readers.streams[0].text)
+        stopped = cluster.workers["a"].process
+        began = time.monotonic()
+        stopped.send_signal(signal.SIGSTOP)
+        self.addCleanup(stopped.send_signal, signal.SIGCONT)
+        self.assert_whole(readers, undisturbed, self.TOKENS)
+        self.assertLess(time.monotonic() - began, 15) # the aim is 4 s
+        cluster.expect(1)
+        stopped.send_signal(signal.SIGCONT)
+        cluster.expect(2)
+        self.assert_whole(Readers(cluster.front, self.PROMPTS, self.TOKENS), undisturbed, self.TOKENS)
+
+    def test_workers_that_are_told_to_end_fail_no_request(self):
+        cluster = self.cluster(("a", "b", "c"), drain="1s")
+        undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
+        for worker in ["a", "b", "c"]:
+            # Longer than the drain limit, so that some must go on elsewhere.
+            long = Readers(cluster.front, self.PROMPTS, 400)
+            short = Readers(cluster.front, self.PROMPTS, self.TOKENS)
+            wait_until(lambda: long.streams[0].text)
+            self.assertEqual(cluster.workers.pop(worker).end(), 0)
+            self.assert_whole(short, undisturbed, self.TOKENS)
+            for stream in long.streams:
+                self.assertIsNone(stream.failure)
+            long.join()
+            self.assertEqual({stream.usage["completion_tokens"] for stream in long.streams}, {400})
+            self.assertEqual({stream.failure for stream in long.streams}, {None})
+            cluster.start(worker)
+            cluster.expect(3)
+
+    def test_a_worker_joins_without_a_file(self):
+        cluster = self.cluster(("a",))
+        joined = NodeProcess(TROUPE, arguments=["--join", cluster.seed, "--cluster", cluster.name, "--model", str(MODEL)])
+        self.addCleanup(joined.end)
+        self.assertIn("is ready", joined.ready)
+        cluster.expect(2)
+
+    def test_a_node_of_another_cluster_is_refused_with_a_line(self):
+        cluster = self.cluster(("a",))
+        stranger = NodeProcess(TROUPE, cluster.head("x", [cluster.seed], "other") + WORKER.format(
+            engine="mock", step=STEP, drain="1s"))
+        self.addCleanup(stranger.end)
+        self.assertTrue(wait_until(lambda: any("incompatible" in line for line in stranger.log)))
+        time.sleep(0.5)
+        self.assertEqual(len([line for line in stranger.log if "incompatible" in line]), 1)
+        cluster.expect(1)
+
+    def test_the_death_of_the_frontend_frees_the_workers(self):
+        cluster = self.cluster(("a",))
+        readers = Readers(cluster.front, self.PROMPTS, 400)
+        wait_until(lambda: readers.streams[0].text)
+        cluster.front.process.kill()
+        for thread in readers.threads:
+            thread.join(timeout=10)
+        self.assertTrue(wait_until(lambda: any("a link ended" in line for line in cluster.workers["a"].log)))
+        self.assertIsNone(cluster.workers["a"].process.poll())
+
+
+if __name__ == "__main__":
+    unittest.main()

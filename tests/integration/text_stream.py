@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client that reads a streamed completion event by event."""
+import json
+import urllib.request
+
+
+class Stream:
+    """A streamed completion; the connection stays open until the server ends it."""
+
+    def __init__(self, node, tokens, **fields):
+        body = {"model": "demo", "prompt": "Once", "max_tokens": tokens, "temperature": 0, "stream": True,
+                "stream_options": {"include_usage": True}} | fields
+        request = urllib.request.Request(node.url + "/v1/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        self.answer = urllib.request.urlopen(request, timeout=60)
+        self.text, self.finish, self.failure, self.done, self.usage = "", None, None, False, None
+
+    def read_event(self):
+        """False at the end of the stream."""
+        line = self.answer.readline().decode()
+        if not line:
+            return False
+        if line.startswith("data: [DONE]"):
+            self.done = True
+        elif line.startswith("data: "):
+            event = json.loads(line[6:])
+            self.failure = event.get("error", self.failure)
+            self.usage = event.get("usage") or self.usage
+            for choice in event.get("choices", []):
+                self.text += choice["text"]
+                self.finish = choice["finish_reason"] or self.finish
+        return True
+
+    def read_until(self, characters):
+        while len(self.text) < characters and self.read_event():
+            pass
+
+    def read_to_end(self):
+        while self.read_event():
+            pass
