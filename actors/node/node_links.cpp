@@ -184,10 +184,13 @@ caf::error node_links_state::refusal(const node_hello& other) const {
 
 caf::result<node_hello> node_links_state::receive_hello(const node_hello& other) {
   if (auto why = refusal(other)) {
-    log_warning("cluster", "a node was refused",
-                {{"node", other.node}, {"address", other.address}, {"why", from_caf_error(why).context}});
+    auto context = from_caf_error(why).context;
+    if (refused_.size() < config_.targets_max && std::exchange(refused_[other.address], context) != context)
+      log_warning("cluster", "a node was refused",
+                  {{"node", other.node}, {"address", other.address}, {"why", context}});
     return why;
   }
+  refused_.erase(other.address);
   if (other.node != config_.node)
     admit(other);
   return hello();

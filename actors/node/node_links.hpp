@@ -111,6 +111,8 @@ private:
   std::map<std::string, target> targets_;
   /// By node name.
   std::map<std::string, link> links_;
+  /// Why nodes that greeted us were refused, by address: the same is not logged again.
+  std::map<std::string, std::string> refused_;
   /// The directory that sends us what this node offers.
   caf::actor_addr directory_;
 };

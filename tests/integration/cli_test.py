@@ -70,7 +70,7 @@ class Cli(unittest.TestCase):
             self.assertTrue(line.startswith(begin), line)
 
     def test_the_configurations_of_the_repository_are_valid(self):
-        for path in sorted((ROOT / "configs").glob("*.conf")):
+        for path in sorted((ROOT / "configs").rglob("*.conf")):
             done = troupe("check", "-c", path)
             self.assertEqual((done.returncode, done.stderr), (0, b""), path)
             self.assertIn(": ok (", done.stdout.decode())

@@ -137,8 +137,10 @@ TEST_CASE("what is missing is named, unless it may only be misspelt") {
     faults_of("")
     == strings{"f.conf:1:troupe.model.path: missing: name the model's GGUF file",
                "f.conf:1:troupe: no section that runs a role is present; add http, prefill-worker or decode-worker"});
-  CHECK(faults_of("troupe {\nmodel.path = \"x\"\nhttp {}\nprefill-worker {}\n}\n")
-        == strings{"f.conf:1:troupe: no section decode-worker is present, so nothing generates tokens"});
+  CHECK(
+    faults_of("troupe {\nmodel.path = \"x\"\nhttp {}\nprefill-worker {}\n}\n")
+    == strings{
+      "f.conf:1:troupe: no section decode-worker is present, nor cluster to find one, so nothing generates tokens"});
 }
 
 TEST_CASE("options that contradict each other are named") {

@@ -30,6 +30,7 @@ TEST_CASE("reading the reference gives the compiled defaults with every role pre
   if (!read)
     FAIL(to_string(read.error()));
   node_config defaults;
+  defaults.cluster.emplace();
   defaults.http.emplace();
   defaults.prefill_worker.emplace();
   defaults.decode_worker.emplace();
