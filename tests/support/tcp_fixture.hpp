@@ -149,4 +149,40 @@ inline std::vector<std::byte> raw_write(const transport::tcp_description& target
   return result;
 }
 
+/// An owner that a test plays: takes one connection and says what it likes.
+struct raw_owner {
+  transport::tcp_address where;
+  transport::socket_handle listener;
+  transport::socket_handle connection;
+  transport::peer_id self = next_peer();
+
+  raw_owner() {
+    auto listening = transport::listen_on({0x7f000001, 0});
+    listener = std::move(listening->first);
+    where = {0x7f000001, listening->second};
+  }
+  transport::remote_region open_to(tcp_endpoint& writer) const {
+    return *writer.bytes->import(self, transport::to_text(transport::tcp_description{self, where, {1}, {}}));
+  }
+  bool take() {
+    pollfd fd{listener.get(), POLLIN, 0};
+    if (::poll(&fd, 1, 10'000) != 1)
+      return false;
+    connection = transport::socket_handle{::accept(listener.get(), nullptr, nullptr)};
+    return receive(transport::frame_bytes);
+  }
+  bool receive(std::size_t bytes) {
+    std::vector<std::byte> ignored(bytes);
+    return ::recv(connection.get(), ignored.data(), bytes, MSG_WAITALL) == static_cast<ssize_t>(bytes);
+  }
+  /// A frame; one of kind write and number 0 at the end.
+  transport::frame receive_frame() {
+    transport::frame_buffer bytes{};
+    auto got = ::recv(connection.get(), bytes.data(), bytes.size(), MSG_WAITALL);
+    auto frame = transport::decode_frame(bytes);
+    return got == static_cast<ssize_t>(bytes.size()) && frame ? *frame : transport::frame{};
+  }
+  void send(std::span<const std::byte> bytes) { ::send(connection.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+};
+
 } // namespace troupe::test

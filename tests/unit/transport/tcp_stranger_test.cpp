@@ -190,35 +190,6 @@ TEST_CASE("tcp: answers to fences that nobody asked for change nothing") {
 
 namespace {
 
-// An owner that a test plays: takes one connection and says what it likes.
-struct raw_owner {
-  tcp_address where;
-  socket_handle listener;
-  socket_handle connection;
-  peer_id self = next_peer();
-
-  raw_owner() {
-    auto listening = listen_on({0x7f000001, 0});
-    listener = std::move(listening->first);
-    where = {0x7f000001, listening->second};
-  }
-  remote_region open_to(tcp_endpoint& writer) const {
-    return *writer.bytes->import(self, to_text(tcp_description{self, where, {1}, {}}));
-  }
-  bool take() {
-    pollfd fd{listener.get(), POLLIN, 0};
-    if (::poll(&fd, 1, 10'000) != 1)
-      return false;
-    connection = socket_handle{::accept(listener.get(), nullptr, nullptr)};
-    return receive(frame_bytes);
-  }
-  bool receive(std::size_t bytes) {
-    std::vector<std::byte> ignored(bytes);
-    return ::recv(connection.get(), ignored.data(), bytes, MSG_WAITALL) == static_cast<ssize_t>(bytes);
-  }
-  void send(std::span<const std::byte> bytes) { ::send(connection.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); }
-};
-
 // How a write of 8 bytes ends whose owner greets rightly and then answers this.
 errc result_of_answer(std::span<const std::byte> answer) {
   raw_owner owner;
