@@ -2,12 +2,16 @@
 // One back end, and at the other end of its sockets a test that says what it likes.
 #include <doctest/doctest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <optional>
 #include <random>
+#include <string>
+#include <thread>
 
 #include "tests/support/shared_memory_fixture.hpp"
 #include "transport/shared_memory/description.hpp"
@@ -96,6 +100,18 @@ struct played_owner {
 std::ptrdiff_t open_files() {
   std::filesystem::directory_iterator files{"/proc/self/fd"};
   return std::distance(begin(files), end(files));
+}
+
+// How often this process maps it, the test's own view included.
+std::size_t mappings_of(const memory_file& file) {
+  struct stat facts {};
+  REQUIRE(::fstat(file.fd(), &facts) == 0);
+  auto inode = " " + std::to_string(facts.st_ino) + " ";
+  std::ifstream maps{"/proc/self/maps"};
+  std::size_t count = 0;
+  for (std::string line; std::getline(maps, line);)
+    count += line.find("memfd:test") != std::string::npos && line.find(inode) != std::string::npos ? 1 : 0;
+  return count;
 }
 
 // A good writer gets through, and a fence about it ends.
@@ -265,6 +281,27 @@ TEST_CASE("shared memory: a fence is answered behind everything that was posted 
   CHECK(std::all_of(file.bytes().begin(), file.bytes().end(), [](std::byte b) { return b == std::byte{2}; }));
 }
 
+TEST_CASE("shared memory: a writer that lets go in the middle of a copy has unmapped before its connection ends") {
+  constexpr std::size_t size = 16 << 20;
+  shared_endpoint writer{size};
+  memory_file file{size};
+  for (int round = 0; round < 20; ++round) {
+    played_owner owner;
+    auto target = owner.open_to(writer);
+    std::fill(file.bytes().begin(), file.bytes().end(), std::byte{1});
+    REQUIRE(writer.write(target, {0, size}, {0, size}));
+    owner.take();
+    owner.grant(file, size);
+    auto first = static_cast<const volatile std::byte*>(file.bytes().data());
+    while (*first == std::byte{1} && !is_readable(*writer.bytes))
+      std::this_thread::yield();
+    writer.bytes->forget(owner.self);
+    REQUIRE(await_closed(owner.socket));
+    CHECK(mappings_of(file) == 1);
+    CHECK(await_news(*writer.bytes, 1, 0).completions.size() == 1);
+  }
+}
+
 TEST_CASE("shared memory: a file that is too short or may shrink is not written") {
   shared_endpoint writer{8192};
   auto ending = [&](const memory_file& file, std::uint64_t bytes) {
@@ -288,7 +325,8 @@ TEST_CASE("shared memory: an owner that never answers holds up neither other own
   shared_endpoint good{64};
   played_owner silent;
   auto nowhere = silent.open_to(writer);
-  auto stuck = *writer.write(nowhere, {0, 8}, {0, 8}, {}, std::chrono::steady_clock::now() + std::chrono::milliseconds{200});
+  auto stuck =
+    *writer.write(nowhere, {0, 8}, {0, 8}, {}, std::chrono::steady_clock::now() + std::chrono::milliseconds{200});
   auto kept = *writer.write(nowhere, {0, 8}, {0, 8});
   auto through = *writer.write(good.open_to(writer), {0, 8}, {0, 8});
   auto first = await_end(*writer.bytes);
