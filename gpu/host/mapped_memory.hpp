@@ -8,8 +8,8 @@
 
 namespace troupe::gpu::host {
 
-/// Memory of the process, or of a file in memory that other processes may map: page-aligned, zero, and taken from the system
-/// only where touched.
+/// Memory of the process, or of a file in memory that other processes may map: page-aligned, zero, and taken from the
+/// system only where touched.
 class mapped_memory {
 public:
   /// errc::resource if the system refuses. `bytes` may be 0.

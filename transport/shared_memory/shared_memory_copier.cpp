@@ -57,8 +57,8 @@ bool shared_memory_backend::is_runnable(const outgoing& out) {
 steady_time shared_memory_backend::expire_blocked() {
   auto now = std::chrono::steady_clock::now();
   auto next_end = steady_time::max();
-  for (auto& [peer, out] : outgoing_)
-    std::erase_if(out->queue, [&](auto& j) {
+  for (auto& [peer, out] : outgoing_) {
+    auto expired = std::erase_if(out->queue, [&](auto& j) {
       if (!j.copy)
         return false;
       if (j.copy->deadline > now) {
@@ -68,6 +68,9 @@ steady_time shared_memory_backend::expire_blocked() {
       finish(j.what, errc::timed_out, 0);
       return true;
     });
+    if (expired != 0)
+      nudge(*out);
+  }
   // What stood behind may be able to run.
   return find_runnable() ? now : next_end;
 }

@@ -150,6 +150,7 @@ void shared_memory_backend::withdraw(remote_region id, errc why) {
     return true;
   });
   work_.notify_one();
+  nudge(*i->second);
 }
 
 void shared_memory_backend::end_outgoing(outgoing& out, errc why) {
