@@ -33,7 +33,7 @@ struct shared_memory_config {
 
 /// Moves bytes between processes of one machine and user. A region's owner listens on a socket; a writer connects with
 /// the first write, shows the token of the description, gets the file behind the region and maps it. From then on one
-/// thread of the writer copies, and one of each talks. Bytes never pass the socket, notes do.
+/// thread of the writer copies; one of each process talks. Bytes never pass the socket, notes do.
 ///
 /// Life of a write: posted → waits for the connection, then for the region → copying → (with a note: being told to the
 /// owner, whose socket may be full) → completed. It can end early from each of these. Order is kept per owner, so that
@@ -42,23 +42,21 @@ struct shared_memory_config {
 /// Life of a fence: asked over every connection of the peer → answered by each, behind all that was posted there, or
 /// ended by the end of that connection → completed. A peer that stands still holds it open: what it had begun could
 /// still land. A peer without a connection is fenced at once, by a time: when it connects it learns that what it posted
-/// earlier is void. Answers and arrivals come over one socket, so a fence also waits until arrivals were polled, if
-/// there are too many.
+/// earlier is void. Answers and arrivals come over one socket, so a fence also waits while too many arrivals do.
 ///
-/// What the owner does not wait for: remove_region and forget tell the writers to let go, and do not wait for them. The
-/// pages of the file live as long as a writer maps them, so late bytes reach that file and no other memory. But they do
-/// reach it: who uses the same memory again must fence(peer) first. A region of a file that was closed needs nothing.
+/// remove_region and forget tell the writers to let go, and do not wait for them. The pages of the file live as long as
+/// a writer maps them, so late bytes reach that file and no other memory. But they do reach it: who uses the same
+/// memory again must fence(peer) first, and so must who closes the back end and goes on using the memory.
 ///
 /// Invariants, under the mutex:
 /// 1. A region of ours that the copier touches is pinned, and a pinned region is not forgotten.
 /// 2. operations_ counts what is posted and not yet polled; it never exceeds transfers_max, which bounds queues and
-///    completions. Arrivals never exceed it either: while that many wait, no connection of a writer is read.
-/// 3. A connection outlives every mapping that came over it (mapped_region). The owner never closes one over which it
-/// gave a
-///    region: so the end of a connection means that its writer is done, and a fence may rely on it.
-/// 4. What waits for a full socket is bounded: per writer one answer, one fence and a withdrawal for each region given;
-/// per
-///    owner one arrival or one answer to a fence.
+///    completions. Nor do arrivals: while that many wait, no connection of a writer is read.
+/// 3. A connection outlives every mapping that came over it: a writer that lets go, or dies, has unmapped before its
+///    end is closed (mapped_region says how). The owner closes none over which it gave a region before it ends itself.
+///    So the end of a connection means that its writer is done, and a fence may rely on it.
+/// 4. What waits for a full socket is bounded: for each writer one answer, one fence and a withdrawal per region given;
+///    for each owner one arrival or one answer to a fence.
 /// 5. The descriptor is readable exactly while there is something to poll.
 class shared_memory_backend final : public backend {
 public:
@@ -248,8 +246,7 @@ private:
   std::map<peer_id, steady_time> fenced_at_; // of peers to whom regions are described
   std::deque<completion> completions_;
   std::deque<arrival> arrivals_;
-  std::vector<std::shared_ptr<const void>>
-    discarded_; // mappings and sockets, for the talker to let go without the mutex
+  std::vector<std::shared_ptr<const void>> discarded_; // mappings and sockets, for the talker to let go of
   std::uint32_t operations_ = 0;
   std::uint64_t last_ticket_ = 0;
   std::uint64_t last_order_ = 0;

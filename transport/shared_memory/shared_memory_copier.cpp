@@ -112,8 +112,8 @@ expected<void, error> shared_memory_backend::check_again(const outgoing& out, co
   return {};
 }
 
-// REQUIRES: check_again. Pins our regions; the mapping keeps the target's pages and connection, whatever happens to the
-// import.
+// REQUIRES: check_again. Pins our regions; the mapping keeps the target's pages and its connection, whatever happens to
+// the import.
 std::uint64_t shared_memory_backend::copy_unlocked(std::unique_lock<std::mutex>& lock, const outgoing& out,
                                                    const job& next) {
   auto& target = imports_.at(next.copy->target);
