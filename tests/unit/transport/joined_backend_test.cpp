@@ -172,6 +172,11 @@ TEST_CASE("a peer that no back end reaches is refused with what the one that kne
   node here{make_fabric(), make_fabric()};
   node there{shared, make_fabric()};
   CHECK(there.open_to(here).error().code == errc::peer_gone);
+  // What the preferred one said goes before what others said.
+  node near{shared, make_fabric()};
+  auto withdrawn = *there.bytes->describe(there.region, near.bytes->self());
+  there.bytes->forget(near.bytes->self());
+  CHECK(near.bytes->import(there.bytes->self(), withdrawn).error().code == errc::revoked);
   for (auto text : {"", "\n", "\n\n\n", "memory:", "tcp:1\nshm:2", "memory:1:1:x\n"})
     CHECK(here.bytes->import(there.bytes->self(), text).error().code == errc::unknown_region);
   // However many lines, few are looked at.
@@ -366,7 +371,7 @@ TEST_CASE("a fence of which one part fails ends with that failure, whichever end
   }
 }
 
-TEST_CASE("cancelling a fence cancels what is left of it in every back end") {
+TEST_CASE("cancelling reaches every back end that a fence waits for, and the one that writes") {
   auto self = next_peer();
   std::vector<std::unique_ptr<backend>> children;
   std::vector<scripted_backend*> all;
@@ -384,6 +389,10 @@ TEST_CASE("cancelling a fence cancels what is left of it in every back end") {
   CHECK(await_news(*bytes, 2, 0).completions.size() == 2);
   bytes->cancel(second); // completed: ignored
   CHECK(all[0]->cancelled.size() == 1);
+  // A write is cancelled where it was posted, which its ticket says.
+  bytes->cancel(ticket{5 << 4 | 1});
+  CHECK(all[0]->cancelled.size() == 1);
+  CHECK(all[1]->cancelled.back() == ticket{5});
 }
 
 TEST_CASE("a fence that one back end refuses is none, and nobody hears of its other part") {
