@@ -123,8 +123,7 @@ void add_certs(CLI::App& app, action& chosen) {
   command->add_option("--node", options->nodes, "Name of a node; once for each")
     ->required()
     ->type_name("NAME")
-    ->expected(1, CLI::detail::expected_max_vector_size)
-    ->take_all();
+    ->allow_extra_args(false); // or it would take DIR for a name
   command->callback([options, &chosen] { chosen = [options] { return command_certs(*options); }; });
 }
 

@@ -143,7 +143,7 @@ class Cli(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (2, b""))
             self.assertIn(str(where / "a.pem"), done.stderr.decode())
             self.assertEqual({path.name: path.read_bytes() for path in where.iterdir()}, before)
-            self.assertEqual(troupe("certs", where, "--node", "c").returncode, 0)
+            self.assertEqual(troupe("certs", "--node", "c", where).returncode, 0)
             self.assertEqual((where / "ca.pem").read_bytes(), before["ca.pem"])
             self.assertTrue((where / "c.key").exists())
             done = troupe("certs", where / "a.pem" / "below", "--node", "d")

@@ -8,18 +8,30 @@ namespace {
 
 thread_local std::size_t allocated = 0;
 
-} // namespace
-
-// The default array and nothrow forms call these. Aligned ones are not counted.
-void* operator new(std::size_t bytes) {
+void* allocate(std::size_t bytes) noexcept {
   allocated += bytes;
-  if (auto* result = std::malloc(bytes == 0 ? 1 : bytes))
+  return std::malloc(bytes == 0 ? 1 : bytes);
+}
+
+void* allocate_or_throw(std::size_t bytes) {
+  if (auto* result = allocate(bytes))
     return result;
   throw std::bad_alloc{};
 }
 
+} // namespace
+
+// All forms but the aligned ones: AddressSanitizer has each of them, and minds if another one frees.
+void* operator new(std::size_t bytes) { return allocate_or_throw(bytes); }
+void* operator new[](std::size_t bytes) { return allocate_or_throw(bytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 
 namespace troupe::test {
 
