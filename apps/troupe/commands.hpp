@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "actors/node/exit_code.hpp"
 
@@ -71,6 +72,15 @@ struct render_options {
 
 /// A JSON context on standard input to the text of a chat template.
 exit_code command_render(const render_options&);
+
+struct certs_options {
+  std::string folder;
+  /// At least one.
+  std::vector<std::string> nodes;
+};
+
+/// Makes a cluster's CA, unless it is there, and certificates of nodes.
+exit_code command_certs(const certs_options&);
 
 enum class version_format : std::uint8_t { text, json };
 

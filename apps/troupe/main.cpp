@@ -116,6 +116,17 @@ void add_render(CLI::App& app, action& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return command_render(*options); }; });
 }
 
+void add_certs(CLI::App& app, action& chosen) {
+  auto* command = app.add_subcommand("certs", "Make a cluster's CA, unless it is there, and certificates of nodes");
+  auto options = std::make_shared<certs_options>();
+  command->add_option("folder", options->folder, "Where the files are")->required()->type_name("DIR");
+  command->add_option("--node", options->nodes, "Name of a node; once for each")
+    ->required()
+    ->type_name("NAME")
+    ->allow_extra_args(false); // or it would take DIR for a name
+  command->callback([options, &chosen] { chosen = [options] { return command_certs(*options); }; });
+}
+
 void add_version(CLI::App& app, action& chosen) {
   auto* command = app.add_subcommand("version", "Print the version");
   auto json = std::make_shared<bool>(false);
@@ -136,6 +147,7 @@ exit_code run(int argc, char** argv) {
   add_check(app, chosen);
   add_tokenize(app, chosen);
   add_render(app, chosen);
+  add_certs(app, chosen);
   add_version(app, chosen);
   try {
     app.parse(argc, argv);

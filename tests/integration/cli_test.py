@@ -27,7 +27,7 @@ class Cli(unittest.TestCase):
     def test_help_explains_every_command(self):
         done = troupe("--help")
         self.assertEqual(done.returncode, 0)
-        for command in ("serve", "run", "chat", "check", "tokenize", "render", "version"):
+        for command in ("serve", "run", "chat", "check", "tokenize", "render", "certs", "version"):
             self.assertIn(command, done.stdout.decode())
             help_of = troupe(command, "--help")
             self.assertEqual(help_of.returncode, 0)
@@ -45,6 +45,8 @@ class Cli(unittest.TestCase):
             (("chat", "--url", "ftp://x", "hi"), "ftp://x"),
             (("tokenize",), "model"),
             (("render", "x", "--now", "noon"), "noon"),
+            (("certs", "x"), "--node"),
+            (("certs", "x", "--node", "../a"), "../a"),
         ):
             with self.subTest(arguments):
                 done = troupe(*arguments)
@@ -121,6 +123,31 @@ class Cli(unittest.TestCase):
             done = troupe("render", path, text=b"{}")
             self.assertEqual(done.returncode, 1)
             self.assertIn("no", done.stderr.decode())
+
+    def test_certs_makes_an_authority_once_and_never_overwrites_a_node(self):
+        with tempfile.TemporaryDirectory() as folder:
+            where = pathlib.Path(folder) / "made"
+            done = troupe("certs", where, "--node", "a", "--node", "b.example")
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+            names = {path.name: path.stat().st_mode & 0o777 for path in where.iterdir()}
+            keys = {name: mode for name, mode in names.items() if name.endswith(".key")}
+            self.assertEqual(keys, dict.fromkeys(("ca.key", "a.key", "b.example.key"), 0o600))
+            self.assertEqual(set(names) - set(keys), {"ca.pem", "a.pem", "b.example.pem"})
+            lines = [line for line in done.stdout.decode().splitlines() if not line.startswith("#")]
+            self.assertEqual(len(lines), 2)
+            for line, node in zip(lines, ("a", "b.example")):
+                files = f'certificate = "{where}/{node}.pem", key = "{where}/{node}.key", ca = "{where}/ca.pem"'
+                self.assertEqual(line, f"cluster {{ {files} }}")
+            before = {path.name: path.read_bytes() for path in where.iterdir()}
+            done = troupe("certs", where, "--node", "c", "--node", "a")
+            self.assertEqual((done.returncode, done.stdout), (2, b""))
+            self.assertIn(str(where / "a.pem"), done.stderr.decode())
+            self.assertEqual({path.name: path.read_bytes() for path in where.iterdir()}, before)
+            self.assertEqual(troupe("certs", "--node", "c", where).returncode, 0)
+            self.assertEqual((where / "ca.pem").read_bytes(), before["ca.pem"])
+            self.assertTrue((where / "c.key").exists())
+            done = troupe("certs", where / "a.pem" / "below", "--node", "d")
+            self.assertEqual((done.returncode, done.stdout), (3, b""))
 
 
 if __name__ == "__main__":
