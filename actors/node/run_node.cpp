@@ -25,8 +25,7 @@
 #include "actors/node/node_children.hpp"
 #include "actors/node/node_links.hpp"
 #include "actors/node/node_system.hpp"
-#include "transport/memory/memory_backend.hpp"
-#include "transport/random_peer.hpp"
+#include "actors/node/node_transports.hpp"
 
 namespace troupe {
 
@@ -218,16 +217,7 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   node_system_config cfg{config};
   caf::actor_system system{cfg};
 
-  auto fabric = std::make_shared<transport::memory_fabric>();
-  parts.make_backend = [fabric]() -> expected<std::unique_ptr<transport::backend>, transport::error> {
-    auto self = transport::random_peer_id();
-    if (!self)
-      return unexpected{self.error()};
-    auto backend = transport::memory_backend::make(fabric, *self);
-    if (!backend)
-      return unexpected{backend.error()};
-    return std::unique_ptr<transport::backend>{std::move(*backend)};
-  };
+  parts.make_backend = transports_of(config);
   auto children = make_node_children(system, config, std::move(parts));
   std::atomic<std::uint16_t> plane_port = 0;
   if (config.cluster)

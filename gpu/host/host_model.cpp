@@ -67,7 +67,11 @@ expected<std::unique_ptr<host_model>, error> host_model::make(std::shared_ptr<co
   model->group_ = make_group(weights->config(), kv_blocks, block_tokens);
   if (model->group_.block_bytes > std::numeric_limits<std::int64_t>::max() / kv_blocks)
     return fail(errc::resource, std::to_string(kv_blocks) + " KV blocks do not fit the address space");
-  auto kv = mapped_memory::make(model->group_.block_bytes * kv_blocks);
+  // A file, so that other processes can write into it; where there are none, transports copy through sockets.
+  const auto kv_bytes = model->group_.block_bytes * kv_blocks;
+  auto kv = mapped_memory::make_shared(kv_bytes);
+  if (!kv)
+    kv = mapped_memory::make(kv_bytes);
   if (!kv)
     return unexpected{kv.error()};
   model->kv_ = std::move(*kv);

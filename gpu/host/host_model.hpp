@@ -39,7 +39,7 @@ public:
   const llama_config& config() const { return weights_->config(); }
   simd_path path() const { return path_; }
   const cache_group& group() const { return group_; }
-  region_view kv_memory() { return {kv_.data(), kv_.bytes(), memory_kind::host}; }
+  region_view kv_memory() { return {kv_.data(), kv_.bytes(), memory_kind::host, nullptr, kv_.fd()}; }
   compute_pool& pool() { return *pool_; }
 
   /// See executor_info; the path and the kernels decide the numerics, those, the weights and the layout the

@@ -32,7 +32,7 @@ GATEWAY = """
 }}
 """
 WORKER = """
-  decode-worker {{
+  {role}-worker {{
     count = 1
   }}
   executor {{
@@ -83,7 +83,9 @@ class Cluster:
         return HEAD.format(model=MODEL, cluster=cluster or self.name, node=node, seeds=quoted)
 
     def start(self, worker):
-        config = self.head(worker, [self.seed]) + WORKER.format(engine=self.engine, step=self.step, drain=self.drain)
+        role = "prefill" if worker.startswith("prefill") else "decode"
+        config = self.head(worker, [self.seed]) + WORKER.format(role=role, engine=self.engine, step=self.step,
+                                                                drain=self.drain)
         self.workers[worker] = NodeProcess(TROUPE, config)
 
     def expect(self, workers):
@@ -161,6 +163,25 @@ class SeveralNodes(unittest.TestCase):
             cluster.start(victim)
             cluster.expect(2)
 
+    def test_a_prompt_is_processed_in_one_process_and_answered_in_another(self):
+        for engine in ["mock", "host"]: # the mock's memory has no file behind it, so its blocks go over TCP
+            alone = self.cluster(("a",), engine=engine)
+            prompts = ["The capital of France is " * 40, "Once upon a time " * 30]
+            undisturbed = Readers(alone.front, prompts, 20).join()
+            cluster = self.cluster(("prefill", "a"), engine=engine)
+            readers = Readers(cluster.front, prompts, 20)
+            self.assert_whole(readers, undisturbed, 20)
+            # What the decode worker found in its own cache can only be what landed.
+            again = Readers(cluster.front, prompts, 20)
+            self.assert_whole(again, undisturbed, 20)
+            for stream in again.streams:
+                self.assertGreater(stream.usage["prompt_tokens_details"]["cached_tokens"], 80)
+            readers = Readers(cluster.front, [prompt + "more" for prompt in prompts], 20)
+            cluster.kill("prefill")
+            for text in readers.join():
+                self.assertTrue(text)
+            self.assertEqual([stream.failure for stream in readers.streams], [None, None])
+
     def test_a_stopped_worker_is_left_and_rejoins(self):
         cluster = self.cluster()
         undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
@@ -205,7 +226,7 @@ class SeveralNodes(unittest.TestCase):
     def test_a_node_of_another_cluster_is_refused_with_a_line(self):
         cluster = self.cluster(("a",))
         stranger = NodeProcess(TROUPE, cluster.head("x", [cluster.seed], "other") + WORKER.format(
-            engine="mock", step=STEP, drain="1s"))
+            role="decode", engine="mock", step=STEP, drain="1s"))
         self.addCleanup(stranger.end)
         self.assertTrue(wait_until(lambda: any("incompatible" in line for line in stranger.log)))
         time.sleep(0.5)
