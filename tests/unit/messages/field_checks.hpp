@@ -59,7 +59,7 @@ void find_unfilled_fields(const T& x, const T& unfilled, const std::string& path
 /// their position. Handles are passed over: samples have null ones.
 template <class T>
 void find_unfilled(const T& x, const T& unfilled, const std::string& path, std::vector<std::string>& found) {
-  if constexpr (std::is_same_v<T, caf::strong_actor_ptr>) {
+  if constexpr (std::is_same_v<T, caf::strong_actor_ptr> || requires { typename T::signatures; }) {
     return;
   } else if constexpr (requires { typename T::allocator_type; } && !std::is_same_v<T, std::string>) {
     if (x.size() < 2)

@@ -123,6 +123,7 @@ sampled_token filled_token(token_id token) {
 
 stream_tokens filled_stream(request_id request, finish_reason finish) {
   return {.request = request,
+          .attempt = 2,
           .first_index = 17,
           .tokens = {filled_token(500), filled_token(600)},
           .finish = finish,
@@ -141,12 +142,28 @@ worker_record filled_record(worker_id id) {
           .block_bytes = 368'640,
           .blocks = 2048,
           .context_tokens = 8192,
+          .endpoint = {0x8877665544332211},
           .executor = "host/avx2",
           .wire = 513}; // of its own, so that a new version changes no bytes
 }
 
+load_report filled_load(worker_id worker) {
+  return {.worker = worker,
+          .worker_epoch = {62},
+          .blocks = 2048,
+          .free_blocks = 1024,
+          .quarantined_blocks = 6,
+          .running = 5,
+          .queued = 4,
+          .prefill_tokens = 300,
+          .landing = 2,
+          .steps = 1'000'000,
+          .draining = true};
+}
+
 kv_landing filled_landing() {
-  return {.region = "memory:1:2:3",
+  return {.endpoint = {0x8877665544332211},
+          .region = "memory:1:2:3",
           .blocks = {70'000, 9},
           .first_missing_block = 4,
           .block_bytes = 368'640,
@@ -172,7 +189,7 @@ void for_each_errc(auto visit) {
 void add_requests(sample_list& list) {
   list.add(filled_request());
   generate_request generate{
-    .request = filled_request(), .emitted = {77, 88}, .where = filled_placement(), .worker_epoch = {6}};
+    .request = filled_request(), .emitted = {77, 88}, .where = filled_placement(), .worker_epoch = {6}, .attempt = 2};
   list.add(generate);
   generate.where = decode_only();
   list.add(generate, "where.prefill-unset");
@@ -187,7 +204,7 @@ void add_requests(sample_list& list) {
   batch.streams = {filled_stream({45}, finish_reason::none)};
   batch.streams[0].sampled_at.reset();
   list.add(batch, "going-on,sampled_at-unset");
-  list.add(find_stream_progress{.request = {33}});
+  list.add(find_stream_progress{.request = {33}, .attempt = 3});
   list.add(stream_progress{.request = {34}, .emitted = {8, 90'000}, .ended = true});
 }
 
@@ -209,16 +226,7 @@ void add_fleet(sample_list& list) {
                           .members = {{.record = filled_record({56}), .handle = nullptr},
                                       {.record = filled_record({57}), .handle = nullptr}}});
   list.add(find_load{});
-  list.add(load_report{.worker = {61},
-                       .worker_epoch = {62},
-                       .blocks = 2048,
-                       .free_blocks = 1024,
-                       .quarantined_blocks = 6,
-                       .running = 5,
-                       .queued = 4,
-                       .prefill_tokens = 300,
-                       .landing = 2,
-                       .steps = 1'000'000});
+  list.add(filled_load({61}));
   list.add(find_health{});
   list.add(node_health{.problems = {"no decode worker", "no model"}, .workers = 3});
   list.add(drain_request{.time_left = 45s});
@@ -239,15 +247,16 @@ void add_transfers(sample_list& list) {
                              .first = filled_token(700),
                              .cached_tokens = 32});
   list.add(region_id{76});
-  list.add(describe_region{.region = {77}});
+  list.add(describe_region{.region = {77}, .writer = {91}});
   list.add(push_blocks{.source = {78},
+                       .owner = {92},
                        .target = "memory:1:2:3",
                        .block_bytes = 368'640,
                        .blocks = {{.source_offset = 79, .target_offset = 80, .note = filled_arrival(81)},
                                   {.source_offset = 82, .target_offset = 83, .note = filled_arrival(84)}},
                        .time_left = 10s});
   list.add(blocks_pushed{.blocks = 85});
-  list.add(fence_region{.region = {86}});
+  list.add(fence_writer{.writer = {86}});
   list.add(kv_blocks_arrived{.blocks = {filled_arrival(87), filled_arrival(88)}});
 }
 
@@ -257,6 +266,29 @@ void add_handles(sample_list& list) {
   list.add(fleet_sink_actor{});
   list.add(kv_sink_actor{});
   list.add(transport_endpoint_actor{});
+  list.add(node_gate_actor{});
+  list.add(share_sink_actor{});
+}
+
+void add_nodes(sample_list& list) {
+  list.add(node_hello{.node = "worker-a",
+                      .life = 1'790'000'000'000'000,
+                      .cluster = "lab",
+                      .wire = 514, // of its own, so that a new version changes no bytes
+                      .address = "127.0.0.1:7000",
+                      .gate = {}});
+  list.add(fleet_share{.node = "worker-b",
+                       .life = 1'790'000'000'000'001,
+                       .members = {{.record = filled_record({101}), .handle = nullptr},
+                                   {.record = filled_record({102}), .handle = nullptr}},
+                       .loads = {filled_load({103}), filled_load({104})},
+                       .neighbours = {"127.0.0.1:7001", "127.0.0.1:7002"}});
+  list.add(node_left{.node = "worker-c", .life = 105});
+}
+
+void add_later_transfers(sample_list& list) {
+  list.add(region_registered{.region = {111}, .endpoint = {112}});
+  list.add(abandon_landing{.request = {113}, .owner = {114}, .owner_epoch = {115}});
 }
 
 } // namespace
@@ -268,6 +300,8 @@ std::vector<message_sample> message_samples() {
   add_fleet(list);
   add_transfers(list);
   add_handles(list);
+  add_nodes(list);
+  add_later_transfers(list);
   return list.take();
 }
 
