@@ -42,10 +42,16 @@ void describe(field_visitor& f, cluster_section& x) {
   f.text(x.name, {"name", "Name of the cluster; nodes of another are refused."}, 63);
   f.text(x.node, {"node", "This node's name, unique in the cluster; if empty, its address and port."}, 63);
   f.address(x.listen,
-            {"listen",
-             "Address and port in numbers; port 0 lets the system choose. Only loopback addresses until there "
-             "are certificates."});
+            {"listen", "Address and port in numbers; port 0 lets the system choose. Only loopback addresses without a "
+                       "certificate."});
   f.addresses(x.seeds, {"seeds", "Nodes to find the others by: every node is linked with all that one of them knows."});
+  f.path(x.certificate,
+         {"certificate",
+          "This node's certificate, PEM, as `troupe certs` makes them. With key and ca, links are encrypted and both "
+          "sides must show one that the ca signed."},
+         "");
+  f.path(x.key, {"key", "The certificate's key, PEM."}, "");
+  f.path(x.ca, {"ca", "The certificate of the cluster's authority, PEM."}, "");
 }
 
 void describe(field_visitor& f, http_section& x) {

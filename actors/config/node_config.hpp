@@ -31,6 +31,12 @@ struct cluster_section {
   std::string node;
   listen_address listen{"127.0.0.1", 7400};
   std::vector<listen_address> seeds;
+  /// All three or none. Absolute after reading.
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  std::filesystem::path ca;
+
+  bool encrypted() const { return !certificate.empty(); }
 
   friend bool operator==(const cluster_section&, const cluster_section&) = default;
 };

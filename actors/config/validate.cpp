@@ -50,10 +50,13 @@ private:
       object("troupe.cluster.name", "must be letters, digits, - and _, and not empty");
     if (!cluster.node.empty() && !is_name(cluster.node))
       object("troupe.cluster.node", "must be letters, digits, - and _");
-    if (!is_loopback(cluster.listen))
+    auto named = int{!cluster.certificate.empty()} + int{!cluster.key.empty()} + int{!cluster.ca.empty()};
+    if (named != 0 && named != 3)
+      miss("troupe.cluster", "certificate, key and ca belong together: name all three or none");
+    else if (!cluster.encrypted() && !is_loopback(cluster.listen))
       object("troupe.cluster.listen", to_string(cluster.listen)
-                                        + " can be reached from other machines, and nodes have no certificates yet; "
-                                          "use 127.0.0.1 or [::1]");
+                                        + " can be reached from other machines, and the node has no certificate; "
+                                          "make some with troupe certs, or use 127.0.0.1 or [::1]");
   }
 
   void check_http(const http_section& http) {

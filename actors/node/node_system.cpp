@@ -7,8 +7,10 @@
 #include <vector>
 
 #include <caf/io/middleman.hpp>
+#include <caf/openssl/manager.hpp>
 #include <fmt/format.h>
 
+#include "actors/security/certificates.hpp"
 #include "messages/wire_version.hpp"
 
 namespace troupe {
@@ -31,6 +33,18 @@ node_identity make_node_identity(const cluster_section& cluster) {
   return result;
 }
 
+expected<void, error> check_cluster_files(const cluster_section& cluster) {
+  if (!cluster.encrypted())
+    return {};
+  return check_certificate_files({cluster.certificate, cluster.key, cluster.ca});
+}
+
+caf::io::middleman_actor node_plane_of(caf::actor_system& system, const cluster_section& cluster) {
+  if (cluster.encrypted())
+    return system.openssl_manager().actor_handle();
+  return system.middleman().actor_handle();
+}
+
 node_system_config::node_system_config(const node_config& config) {
   set("caf.scheduler.policy", "sharing");
   set("caf.scheduler.max-threads", 2);
@@ -39,8 +53,17 @@ node_system_config::node_system_config(const node_config& config) {
   if (!config.cluster)
     return;
   static std::once_flag once;
-  std::call_once(once, [] { caf::io::middleman::init_global_meta_objects(); });
+  std::call_once(once, [] {
+    caf::io::middleman::init_global_meta_objects();
+    caf::openssl::manager::init_global_meta_objects();
+  });
   load<caf::io::middleman>();
+  if (config.cluster->encrypted()) {
+    load<caf::openssl::manager>();
+    set("caf.openssl.certificate", config.cluster->certificate.string());
+    set("caf.openssl.key", config.cluster->key.string());
+    set("caf.openssl.cafile", config.cluster->ca.string());
+  }
   set("caf.middleman.heartbeat-interval", heartbeat_interval);
   set("caf.middleman.connection-timeout", connection_timeout);
   set("caf.middleman.app-identifiers",

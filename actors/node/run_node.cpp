@@ -11,7 +11,6 @@
 #include <utility>
 
 #include <caf/actor_system.hpp>
-#include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
 
 #include "actors/frontend/rest_gateway.hpp"
@@ -120,7 +119,7 @@ child_spec links_child(caf::actor_system& system, const cluster_section& section
   links.cluster = section.name;
   links.listen = section.listen;
   links.seeds = section.seeds;
-  links.middleman = [&system] { return system.middleman().actor_handle(); };
+  links.middleman = [&system, section] { return node_plane_of(system, section); };
   links.on_listening = [&port](std::uint16_t got) { port = got; };
   child_spec spec;
   spec.name = local_services::node_links;
@@ -188,6 +187,11 @@ void drain(caf::actor_system& system, const node_supervisor_actor& supervisor, s
 int run_node(const node_config& config, const node_ready_callback& ready) {
   init_actor_types();
   auto identity = config.cluster ? make_node_identity(*config.cluster) : node_identity{};
+  if (config.cluster)
+    if (auto usable = check_cluster_files(*config.cluster); !usable) {
+      log_error("cluster", "certificates cannot be used", {{"why", usable.error().context}});
+      return static_cast<int>(usable.error().code == errc::invalid_config ? exit_code::config : exit_code::resource);
+    }
   auto has_workers = config.prefill_worker || config.decode_worker;
   auto model = load_with_progress(config);
   if (!model) {

@@ -33,7 +33,7 @@ void add_serve(CLI::App& app, action& chosen) {
   command->add_option("--model", options->model_file, "Model of a node without -c")->type_name("MODEL.gguf");
   command->callback([options, &chosen] {
     if (options->config_file.empty() && (options->join.empty() || options->model_file.empty()))
-      throw CLI::ValidationError("serve", "-c FILE is required, or --join HOST:PORT with --model MODEL.gguf");
+      throw CLI::ValidationError("serve", "--config FILE is required, or --join HOST:PORT with --model MODEL.gguf");
     if (!options->config_file.empty() && !options->model_file.empty())
       throw CLI::ValidationError("serve", "--model is for a node without -c FILE: there it stands in the file");
     chosen = [options] { return command_serve(*options); };

@@ -3,7 +3,10 @@
 import random
 import re
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -23,13 +26,13 @@ troupe {{
     node = "{node}"
     listen = "127.0.0.1:0"
     seeds = [{seeds}]
+    {security}
   }}
 """
 GATEWAY = """
   http {{
     listen = "127.0.0.1:0"
   }}
-}}
 """
 WORKER = """
   {role}-worker {{
@@ -68,25 +71,32 @@ def wait_until(condition, seconds=20):
 class Cluster:
     """One frontend and some workers."""
 
-    def __init__(self, workers=("a", "b"), engine="mock", step=STEP, drain="10s", name="test"):
+    def __init__(self, workers=("a", "b"), engine="mock", step=STEP, drain="10s", name="test", front_decodes=False,
+                 certificates=None):
         self.engine, self.step, self.drain, self.name = engine, step, drain, name
-        self.front = Node(TROUPE, self.head("front", []) + GATEWAY.format())
+        self.certificates = certificates
+        roles = self.worker("decode") if front_decodes else "}\n"
+        self.front = Node(TROUPE, self.head("front", []) + GATEWAY.format() + roles)
         plane = self.front.process.stdout.readline()
         self.seed = re.search(r"127\.0\.0\.1:\d+", plane).group()
         self.workers = {}
         for worker in workers:
             self.start(worker)
-        self.expect(len(workers))
+        self.expect(len(workers) + (1 if front_decodes else 0))
 
-    def head(self, node, seeds, cluster=None):
+    def worker(self, role):
+        return WORKER.format(role=role, engine=self.engine, step=self.step, drain=self.drain)
+
+    def head(self, node, seeds, cluster=None, certificates=None):
         quoted = ", ".join(f'"{seed}"' for seed in seeds)
-        return HEAD.format(model=MODEL, cluster=cluster or self.name, node=node, seeds=quoted)
+        folder = certificates or self.certificates
+        security = (f'certificate = "{folder}/{node}.pem"\n    key = "{folder}/{node}.key"\n    ca = "{folder}/ca.pem"'
+                    if folder else "")
+        return HEAD.format(model=MODEL, cluster=cluster or self.name, node=node, seeds=quoted, security=security)
 
     def start(self, worker):
         role = "prefill" if worker.startswith("prefill") else "decode"
-        config = self.head(worker, [self.seed]) + WORKER.format(role=role, engine=self.engine, step=self.step,
-                                                                drain=self.drain)
-        self.workers[worker] = NodeProcess(TROUPE, config)
+        self.workers[worker] = NodeProcess(TROUPE, self.head(worker, [self.seed]) + self.worker(role))
 
     def expect(self, workers):
         if not wait_until(lambda: f'"workers":{workers},' in self.front.get("/health")[1]):
@@ -164,23 +174,22 @@ class SeveralNodes(unittest.TestCase):
             cluster.expect(2)
 
     def test_a_prompt_is_processed_in_one_process_and_answered_in_another(self):
+        prompts = ["The capital of France is " * 40, "Once upon a time " * 30]
         for engine in ["mock", "host"]: # the mock's memory has no file behind it, so its blocks go over TCP
-            alone = self.cluster(("a",), engine=engine)
-            prompts = ["The capital of France is " * 40, "Once upon a time " * 30]
+            alone = self.cluster((), engine=engine, front_decodes=True)
             undisturbed = Readers(alone.front, prompts, 20).join()
-            cluster = self.cluster(("prefill", "a"), engine=engine)
-            readers = Readers(cluster.front, prompts, 20)
-            self.assert_whole(readers, undisturbed, 20)
-            # What the decode worker found in its own cache can only be what landed.
-            again = Readers(cluster.front, prompts, 20)
-            self.assert_whole(again, undisturbed, 20)
-            for stream in again.streams:
-                self.assertGreater(stream.usage["prompt_tokens_details"]["cached_tokens"], 80)
-            readers = Readers(cluster.front, [prompt + "more" for prompt in prompts], 20)
+            cluster = self.cluster(("prefill",), engine=engine, front_decodes=True)
+            front = cluster.front
+            self.assert_whole(Readers(front, prompts, 20), undisturbed, 20)
+            self.assertEqual(front.metric("troupe_worker_kv_landings_completed_total", role="decode"), 2)
+            self.assertEqual(front.metric("troupe_worker_prompt_tokens_computed_total", role="decode"), 0)
+            # Its death in mid-landing only moves the work.
+            readers = Readers(front, [prompt + "more" for prompt in prompts], 20)
             cluster.kill("prefill")
-            for text in readers.join():
-                self.assertTrue(text)
+            readers.join()
             self.assertEqual([stream.failure for stream in readers.streams], [None, None])
+            self.assertTrue(wait_until(lambda: front.metric("troupe_worker_kv_blocks_free", role="decode")
+                                       == front.metric("troupe_worker_kv_blocks", role="decode")))
 
     def test_a_stopped_worker_is_left_and_rejoins(self):
         cluster = self.cluster()
@@ -225,13 +234,33 @@ class SeveralNodes(unittest.TestCase):
 
     def test_a_node_of_another_cluster_is_refused_with_a_line(self):
         cluster = self.cluster(("a",))
-        stranger = NodeProcess(TROUPE, cluster.head("x", [cluster.seed], "other") + WORKER.format(
-            role="decode", engine="mock", step=STEP, drain="1s"))
+        stranger = NodeProcess(TROUPE, cluster.head("x", [cluster.seed], "other") + cluster.worker("decode"))
         self.addCleanup(stranger.end)
         self.assertTrue(wait_until(lambda: any("incompatible" in line for line in stranger.log)))
         time.sleep(0.5)
         self.assertEqual(len([line for line in stranger.log if "incompatible" in line]), 1)
         cluster.expect(1)
+
+    def test_only_nodes_whose_certificate_the_authority_signed_are_linked(self):
+        with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
+            nodes = ["--node", "front", "--node", "a", "--node", "b"]
+            for folder in [ours, theirs]:
+                subprocess.run([TROUPE, "certs", folder, *nodes], check=True, stdout=subprocess.DEVNULL)
+            cluster = self.cluster(certificates=ours)
+            undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
+            for certificates in [theirs, None]:
+                config = cluster.head("c" if certificates is None else "a", [cluster.seed]) + cluster.worker("decode")
+                config = config.replace(ours, theirs) if certificates else re.sub(
+                    r"\n +(certificate|key|ca) = .*", "", config)
+                stranger = NodeProcess(TROUPE, config)
+                self.assertTrue(wait_until(lambda: any("no link to a node" in line for line in stranger.log)))
+                stranger.end()
+            with socket.create_connection(("127.0.0.1", int(cluster.seed.split(":")[1]))) as half_open:
+                half_open.sendall(random.Random(6).randbytes(4096))
+                cluster.expect(2)
+                readers = Readers(cluster.front, self.PROMPTS, self.TOKENS)
+                cluster.kill("a")
+                self.assert_whole(readers, undisturbed, self.TOKENS)
 
     def test_the_death_of_the_frontend_frees_the_workers(self):
         cluster = self.cluster(("a",))

@@ -185,10 +185,10 @@ struct fake_directory_state {
   fake_directory_state(directory_actor::pointer, node_health h) : health(std::move(h)) {}
   directory_actor::behavior_type make_behavior() {
     return {
-      [](const fleet_member&) {},
-      [](const fleet_sink_actor&) {},
-      [](const load_report&) {},
-      [this](const find_health&) { return health; },
+      [](const fleet_member&) {},     [](const fleet_sink_actor&) {},
+      [](const load_report&) {},      [this](const find_health&) { return health; },
+      [](const share_sink_actor&) {}, [](const fleet_share&) {},
+      [](const node_left&) {},
     };
   }
   node_health health;
