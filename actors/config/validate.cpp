@@ -48,12 +48,17 @@ private:
   void check_cluster(const cluster_section& cluster) {
     if (!is_name(cluster.name))
       object("troupe.cluster.name", "must be letters, digits, - and _, and not empty");
-    if (!cluster.node.empty() && !is_name(cluster.node))
-      object("troupe.cluster.node", "must be letters, digits, - and _");
+    // As in a certificate, where it is a host's name.
+    if (!std::all_of(cluster.node.begin(), cluster.node.end(),
+                     [](char c) { return is_name({c}) ? c != '_' : c == '.'; }))
+      object("troupe.cluster.node", "must be letters, digits, - and .");
+    if (cluster.listen.host == "0.0.0.0" || cluster.listen.host == "::")
+      object("troupe.cluster.listen", "names no address that other nodes could connect to");
     auto named = int{!cluster.certificate.empty()} + int{!cluster.key.empty()} + int{!cluster.ca.empty()};
     if (named != 0 && named != 3)
       miss("troupe.cluster", "certificate, key and ca belong together: name all three or none");
-    else if (!cluster.encrypted() && !is_loopback(cluster.listen))
+    else if (!cluster.encrypted() && !is_loopback(cluster.listen) && cluster.listen.host != "0.0.0.0"
+             && cluster.listen.host != "::")
       object("troupe.cluster.listen", to_string(cluster.listen)
                                         + " can be reached from other machines, and the node has no certificate; "
                                           "make some with troupe certs, or use 127.0.0.1 or [::1]");

@@ -62,6 +62,8 @@ request_session_actor::behavior_type request_session_state::make_behavior() {
   place();
   return {
     [this](const generation_failed& what) {
+      if (!worker_)
+        return; // it was left already
       if (!worth_another_try(what.code)) {
         fail({what.code, what.context});
         return;
@@ -123,8 +125,9 @@ void request_session_state::hand_over(const routed& where) {
     std::max<std::chrono::nanoseconds>(queue_deadline_ - self_->clock().now(), std::chrono::nanoseconds{0});
   self_->request(worker_, patience(), std::move(ask), hub_, caf::actor_cast<request_session_actor>(self_))
     .then([] { /* tokens flow to the hub now */ },
-          [this, worker = worker_](const caf::error& e) {
-            if (ended_ || worker_ != worker)
+          [this, attempt = attempts_](const caf::error& e) {
+            // Not the handle is compared: a worker whose link broke and is back has an equal one.
+            if (ended_ || !worker_ || attempts_ != attempt)
               return; // its death was seen first
             auto why = from_caf_error(e);
             // A worker that does not answer in its time is left for another one.

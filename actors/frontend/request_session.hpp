@@ -15,7 +15,7 @@ namespace troupe {
 
 // request_session: one choice of one client request, from placement to its end.
 //
-// The gateway spawns it when the stream is open and monitors it. It asks the router, hands the request
+// The gateway spawns it when the stream is open, the hub monitors it. It asks the router, hands the request
 // to the decode worker, and watches that worker: if the worker dies, hangs or refuses, it asks the hub
 // which tokens the client has and continues elsewhere from there. Control only: no token passes here.
 //

@@ -2,6 +2,7 @@
 #include "actors/node/node_links.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -16,7 +17,8 @@
 namespace troupe {
 
 node_links_state::node_links_state(node_links_actor::pointer self, node_links_config config)
-  : self_(self), config_(std::move(config)), middleman_(config_.middleman()) {}
+  : self_(self), config_(std::move(config)), middleman_(config_.middleman()),
+    jitter_(static_cast<std::uint32_t>(std::hash<std::string>{}(config_.node) ^ config_.life)) {}
 
 node_links_state::~node_links_state() {
   for (auto& [address, t] : targets_)
@@ -83,8 +85,12 @@ void node_links_state::add_target(const listen_address& where, bool is_seed) {
   auto& t = targets_[address];
   t.where = where;
   t.is_seed = is_seed;
-  if (!is_linked(address))
+  if (is_linked(address))
+    return;
+  if (is_seed || to_string(config_.listen) < address)
     connect(address);
+  else
+    connect_later(t, address, config_.courtesy);
 }
 
 bool node_links_state::is_linked(const std::string& address) const {
@@ -117,12 +123,9 @@ void node_links_state::greet(const std::string& address, const node_gate_actor& 
           fail(address, from_caf_error(why).context);
           return;
         }
-        if (auto t = targets_.find(address); t != targets_.end()) {
+        if (auto t = targets_.find(address); t != targets_.end())
           t->second.is_busy = false;
-          t->second.failures = 0;
-          t->second.complaint.clear();
-        }
-        admit(other);
+        admit(other, address, true);
       },
       [this, address](const caf::error& e) { fail(address, from_caf_error(e).context); });
 }
@@ -145,7 +148,13 @@ void node_links_state::fail(const std::string& address, const std::string& why) 
   auto wait = config_.backoff_first;
   for (std::uint32_t k = 1; k < t.failures && wait < config_.backoff_max; ++k)
     wait *= 2;
-  t.retry = self_->run_delayed(std::min(wait, config_.backoff_max), [this, address] {
+  connect_later(t, address, std::min(wait, config_.backoff_max));
+}
+
+void node_links_state::connect_later(target& t, const std::string& address, std::chrono::milliseconds wait) {
+  t.is_busy = true;
+  auto jitter = std::chrono::milliseconds{jitter_() % static_cast<std::uint32_t>(config_.backoff_first.count() + 1)};
+  t.retry = self_->run_delayed(wait + jitter, [this, address] {
     auto again = targets_.find(address);
     if (again == targets_.end())
       return;
@@ -192,11 +201,11 @@ caf::result<node_hello> node_links_state::receive_hello(const node_hello& other)
   }
   refused_.erase(other.address);
   if (other.node != config_.node)
-    admit(other);
+    admit(other, other.address, false);
   return hello();
 }
 
-void node_links_state::admit(const node_hello& other) {
+void node_links_state::admit(const node_hello& other, const std::string& address, bool ours) {
   auto known = links_.find(other.node);
   if (known != links_.end() && known->second.life == other.life && known->second.gate == other.gate)
     return; // made from both sides
@@ -205,9 +214,13 @@ void node_links_state::admit(const node_hello& other) {
   if (!other.gate)
     return;
   self_->monitor(other.gate);
-  links_[other.node] = {other.life, other.address, other.gate};
-  log_info("cluster", "linked", {{"node", other.node}, {"address", other.address}});
-  add_target(other.address);
+  links_[other.node] = {other.life, address, other.gate, ours};
+  log_info("cluster", "linked", {{"node", other.node}, {"address", address}});
+  add_target(address);
+  if (auto t = targets_.find(address); t != targets_.end()) {
+    t->second.failures = 0;
+    t->second.complaint.clear();
+  }
   if (auto local = directory()) { // so that the other hears at once what this node offers
     directory_ = local.address();
     self_->send(local, caf::actor_cast<share_sink_actor>(self_));
@@ -227,10 +240,8 @@ void node_links_state::drop(std::map<std::string, link>::iterator i, const std::
   if (auto local = directory())
     self_->send(local, node_left{gone.key(), gone.mapped().life});
   auto t = targets_.find(gone.mapped().address);
-  if (t != targets_.end() && !t->second.is_busy) {
-    t->second.is_busy = true;
-    fail(t->first, "the link ended");
-  }
+  if (t != targets_.end() && !t->second.is_busy)
+    connect_later(t->second, t->first, gone.mapped().ours ? config_.backoff_first : config_.courtesy);
 }
 
 // -- shares ---------------------------------------------------------------------------------------

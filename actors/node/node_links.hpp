@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct node_links_config {
   std::function<void(std::uint16_t port)> on_listening;
   std::chrono::milliseconds backoff_first{100};
   std::chrono::milliseconds backoff_max{2'000};
+  /// How long the side that did not make a link leaves it to the other to make it again, or for the first time.
+  std::chrono::milliseconds courtesy{3'000};
   /// How long opening a port, a connection or a hello may take.
   std::chrono::milliseconds answer_max{5'000};
   /// A node that others named and that cannot be reached for so long is forgotten.
@@ -48,7 +51,9 @@ using node_links_actor = node_gate_actor;
 // Publishes itself at the listening port and connects to the seeds, then to every node that a linked one names, so
 // that all are linked with all. On a link each side sends what its directory offers; what comes in goes to the
 // directory. A link that breaks (the other's process died, or CAF's heartbeats stopped) is reported and made
-// again with back-off. A link made from both sides is one link.
+// again with back-off. A link made from both sides is one link; but CAF keeps one connection in each direction if they
+// cross, and its heartbeats then end both, so only one side connects: who has the other as a seed, or the lower
+// address, and after a break who had connected. The other side waits for a while before it tries itself.
 //
 //   target: waiting ──▶ connecting ──▶ greeting ──▶ linked
 //              ▲            │             │           │
@@ -70,6 +75,8 @@ private:
     std::uint64_t life = 0;
     std::string address;
     node_gate_actor gate;
+    /// We connected.
+    bool ours = false;
   };
   struct target {
     listen_address where;
@@ -89,6 +96,7 @@ private:
   void add_target(const listen_address&, bool is_seed);
   void add_target(const std::string& address);
   void connect(const std::string& address);
+  void connect_later(target&, const std::string& address, std::chrono::milliseconds wait);
   void greet(const std::string& address, const node_gate_actor&);
   void fail(const std::string& address, const std::string& why);
   bool is_linked(const std::string& address) const;
@@ -96,7 +104,8 @@ private:
   node_hello hello() const;
   caf::result<node_hello> receive_hello(const node_hello&);
   caf::error refusal(const node_hello&) const;
-  void admit(const node_hello&);
+  /// `address`: where it was reached, or says that it listens.
+  void admit(const node_hello&, const std::string& address, bool ours);
   void lose(const caf::actor_addr&);
   void drop(std::map<std::string, link>::iterator, const std::string& why);
   // shares
@@ -106,6 +115,8 @@ private:
   node_links_actor::pointer self_;
   node_links_config config_;
   caf::io::middleman_actor middleman_;
+  /// Two nodes that try at the same time must not do so for ever.
+  std::minstd_rand jitter_;
   std::uint16_t port_ = 0;
   /// By address.
   std::map<std::string, target> targets_;

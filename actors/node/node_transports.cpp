@@ -45,7 +45,9 @@ transports_of(const node_config& config) {
     all.push_back(std::move(*memory));
     add_if_made(all, transport::shared_memory_backend::make(*self), "shared memory");
     transport::tcp_config tcp;
-    tcp.host = cluster->listen.host;
+    // Its connections carry no keys yet, so it stays on loopback wherever the node plane listens.
+    if (cluster->listen.host.starts_with("127."))
+      tcp.host = cluster->listen.host;
     add_if_made(all, transport::tcp_backend::make(*self, tcp), "tcp");
     auto joined = transport::joined_backend::make(std::move(all));
     if (!joined)

@@ -218,12 +218,12 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
     log_error("node", "no file descriptor could be had");
     return static_cast<int>(exit_code::resource);
   }
+  std::atomic<std::uint16_t> plane_port = 0;
   node_system_config cfg{config};
   caf::actor_system system{cfg};
 
   parts.make_backend = transports_of(config);
   auto children = make_node_children(system, config, std::move(parts));
-  std::atomic<std::uint16_t> plane_port = 0;
   if (config.cluster)
     children.push_back(links_child(system, *config.cluster, identity, plane_port));
   if (config.http)

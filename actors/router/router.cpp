@@ -27,9 +27,8 @@ caf::result<routed> router_state::place(const demand& what) {
   release(what.request);
   auto candidates = candidates_for(what.model);
   if (candidates.empty()) {
-    bool known = std::ranges::any_of(fleet_.members, [&](auto& m) { return m.record.model == what.model; });
-    return to_caf_error(
-      {known || fleet_.members.empty() ? errc::unavailable : errc::model_not_found, "model " + what.model});
+    auto known = models_.contains(what.model) || fleet_.members.empty();
+    return to_caf_error({known ? errc::unavailable : errc::model_not_found, "model " + what.model});
   }
   auto verdict = config_.policy->place(what, candidates);
   if (auto refusal = std::get_if<planner::refusal>(&verdict))
@@ -52,6 +51,9 @@ void router_state::release(request_id request) {
 
 void router_state::follow(const fleet_snapshot& fleet) {
   fleet_ = fleet;
+  for (auto& m : fleet_.members)
+    if (models_.size() < config_.models_max)
+      models_.insert(m.record.model);
   std::erase_if(usage_, [this](auto& kv) { return !find_member(kv.first); });
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -29,6 +30,8 @@ struct router_config {
   std::chrono::milliseconds tick_interval{100};
   /// Entries older than this are dropped: their session died without a release.
   std::chrono::seconds entry_age_max{3600};
+  /// Models that are remembered while no worker serves them: unavailable, not unknown.
+  std::size_t models_max = 1024;
 };
 
 class router_state {
@@ -63,6 +66,7 @@ private:
   router_actor::pointer self_;
   router_config config_;
   fleet_snapshot fleet_;
+  std::set<std::string> models_;
   /// The directory that this router follows.
   caf::actor_addr directory_;
   std::unordered_map<request_id, entry> ledger_;

@@ -10,8 +10,9 @@ namespace troupe {
 
 decode_worker_state::decode_worker_state(decode_worker_actor::pointer self, worker_config config,
                                          transport_endpoint_actor endpoint)
-  : self_(self),
-    core_(self, std::move(config), role_decode, std::move(endpoint), [this](scheduler_events& e) { act(e); }) {}
+  : self_(self), core_(
+                   self, std::move(config), role_decode, std::move(endpoint), [this](scheduler_events& e) { act(e); },
+                   [this] { return outboxes_.empty(); }) {}
 
 decode_worker_actor::behavior_type decode_worker_state::make_behavior() {
   log_unhandled_exceptions(self_);
@@ -121,7 +122,8 @@ void decode_worker_state::emit(const scheduler_events::token& token) {
   auto& entry = outboxes_[i->second.hub].entry(token.id, token.index);
   entry.attempt = i->second.attempt;
   entry.tokens.push_back(token.sampled);
-  if (!entry.sampled_at && token.sampled_at)
+  // Another node has another clock.
+  if (!entry.sampled_at && token.sampled_at && i->second.hub.node() == self_->node())
     entry.sampled_at = token.sampled_at->time_since_epoch();
 }
 
@@ -172,6 +174,7 @@ void decode_worker_state::flush(const stream_hub_actor& hub) {
         if (auto box = outboxes_.find(hub); box != outboxes_.end() && box->second.under_way(number)) {
           box->second.acknowledged();
           flush(hub);
+          core_.advance(); // a drain may have waited for it
         }
       },
       [this, hub, number = batches_](const caf::error&) {

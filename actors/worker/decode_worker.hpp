@@ -62,6 +62,8 @@ private:
   ///       │           │            │
   ///       └───────────┴────────────┴──▶ broken: the prompt is prefilled here
   struct landing {
+    /// Of this life of the worker: a request's next landing is another.
+    std::uint64_t number = 0;
     prefill_peer peer;
     std::vector<block_id> blocks;
     std::uint32_t first_missing_block = 0;
@@ -107,6 +109,7 @@ private:
   worker_core<decode_worker_actor> core_;
   std::unordered_map<request_id, client> clients_;
   std::unordered_map<request_id, landing> landings_;
+  std::uint64_t last_landing_ = 0;
   std::map<stream_hub_actor, token_outbox> outboxes_;
   /// Numbers batches: the time-out of one that died with its hub must not hit the next hub.
   std::uint64_t batches_ = 0;

@@ -30,8 +30,8 @@ void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
   }
   auto missing = reserved.blocks.size() - reserved.first_missing_block;
   auto [l, added] = landings_.insert_or_assign(
-    reserved.id, landing{peer->second, reserved.blocks, reserved.first_missing_block, reserved.cached_tokens,
-                         std::vector<bool>(missing), 0, std::nullopt});
+    reserved.id, landing{++last_landing_, peer->second, reserved.blocks, reserved.first_missing_block,
+                         reserved.cached_tokens, std::vector<bool>(missing), 0, std::nullopt});
   if (region_descriptions_.contains(peer->second.endpoint)) {
     send_offer(reserved.id, l->second);
     return;
@@ -67,9 +67,9 @@ void decode_worker_state::send_offer(request_id id, landing& l) {
   auto patience = std::max<std::chrono::nanoseconds>(time_left, std::chrono::milliseconds{1}) + config.peer_time_max;
   self_->request(l.peer.worker, patience, std::move(ask))
     .then([this](const prefill_completed& record) { note_completed(record); },
-          [this, id, peer = l.peer](const caf::error&) {
+          [this, id, number = l.number, peer = l.peer](const caf::error&) {
             auto landing = landings_.find(id);
-            if (landing == landings_.end() || landing->second.peer.worker != peer.worker)
+            if (landing == landings_.end() || landing->second.number != number)
               return;
             // It may be what was described that is void: withdrawn by a fence for another landing.
             region_descriptions_.erase(peer.endpoint);

@@ -25,10 +25,11 @@ public:
   using pointer = typename Handle::pointer;
 
   /// Makes the executor and spawns the device. On failure the actor quits and `started()` is false.
-  /// `act` is called with the events of the scheduler after each change.
+  /// `act` is called with the events of the scheduler after each change; `is_settled` says whether what the worker owes
+  /// to others is delivered: a drain waits for it.
   worker_core(pointer self, worker_config config, std::uint32_t roles, transport_endpoint_actor endpoint,
-              std::function<void(scheduler_events&)> act)
-    : self_(self), config_(std::move(config)), roles_(roles), act_(std::move(act)),
+              std::function<void(scheduler_events&)> act, std::function<bool()> is_settled)
+    : self_(self), config_(std::move(config)), roles_(roles), act_(std::move(act)), is_settled_(std::move(is_settled)),
       metrics_(self->system(), config_.id, roles == role_prefill ? "prefill" : "decode") {
     auto executor = config_.make_executor();
     if (!executor) {
@@ -190,7 +191,7 @@ private:
   }
 
   void finish_drain() {
-    if (drained_.empty() || !scheduler_->idle())
+    if (drained_.empty() || !scheduler_->idle() || !is_settled_())
       return;
     for (auto& promise : std::exchange(drained_, {}))
       promise.deliver();
@@ -228,6 +229,7 @@ private:
   worker_config config_;
   std::uint32_t roles_;
   std::function<void(scheduler_events&)> act_;
+  std::function<bool()> is_settled_;
   worker_metrics metrics_;
   gpu::executor_info info_;
   region_view memory_;

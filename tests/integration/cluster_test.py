@@ -100,7 +100,8 @@ class Cluster:
 
     def expect(self, workers):
         if not wait_until(lambda: f'"workers":{workers},' in self.front.get("/health")[1]):
-            raise AssertionError(f"not {workers} workers: {self.front.get('/health')}; {''.join(self.front.log)}")
+            logs = "".join(f"--- {name}\n{''.join(node.log)}" for name, node in [("front", self.front), *self.workers.items()])
+            raise AssertionError(f"not {workers} workers: {self.front.get('/health')}\n{logs}")
 
     def kill(self, worker):
         node = self.workers.pop(worker)
@@ -247,6 +248,8 @@ class SeveralNodes(unittest.TestCase):
             for folder in [ours, theirs]:
                 subprocess.run([TROUPE, "certs", folder, *nodes], check=True, stdout=subprocess.DEVNULL)
             cluster = self.cluster(certificates=ours)
+            time.sleep(2.5) # longer than heartbeats take to end a connection that was made twice
+            self.assertEqual([line for line in cluster.front.log if "a link ended" in line], [])
             undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
             for certificates in [theirs, None]:
                 config = cluster.head("c" if certificates is None else "a", [cluster.seed]) + cluster.worker("decode")
