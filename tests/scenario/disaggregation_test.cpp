@@ -176,6 +176,23 @@ TEST_CASE("a fence waits for writes that wait for credit themselves") {
   check_all_free(node, prefill_1);
 }
 
+TEST_CASE("blocks of a landing whose writer died stay in quarantine until what it had asked for has landed") {
+  // As above, but nobody is left to say that nothing is under way: the endpoint's fence has to.
+  fault_policy faults{.hold_completion = {0}};
+  for (std::uint64_t i = 1; i < 100; ++i)
+    faults.refuse.insert(i);
+  scenario node{{.faults = faults}};
+  node.start(scenario::make_request(1, 100));
+  node.settle();
+  node.kill(prefill_1);
+  node.settle();
+  CHECK(node.load_of(decode_1).quarantined_blocks == 7);
+  node.transport()->release();
+  node.advance(std::chrono::seconds{1});
+  CHECK(node.client(1).tokens == aggregated_text(100));
+  check_all_free(node, decode_1);
+}
+
 TEST_CASE("an arrival of an earlier life of the worker counts for nothing") {
   scenario node{{.faults = {.hold_arrival = {2}}}};
   node.start(scenario::make_request(1, 100));
