@@ -6,6 +6,6 @@
 namespace troupe {
 
 /// Bumped whenever the layout of a message changes. Nodes of different wire versions never talk.
-inline constexpr std::uint16_t wire_version = 3;
+inline constexpr std::uint16_t wire_version = 4;
 
 } // namespace troupe

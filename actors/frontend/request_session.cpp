@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/log/log.hpp"
 #include "actors/log/unhandled_exception.hpp"
 #include "actors/node/local_services.hpp"
 #include "messages/caf_error.hpp"
@@ -100,7 +101,8 @@ void request_session_state::place() {
               static_cast<std::uint32_t>(request_.prompt.size() + emitted_.size()),
               request_.output_tokens_max,
               request_.priority,
-              worker_id_};
+              worker_id_,
+              emitted_.empty() ? std::nullopt : fingerprint_};
   self_->request(router, patience(), what)
     .then([this](const routed& where) { hand_over(where); },
           [this](const caf::error& e) {
@@ -118,6 +120,11 @@ void request_session_state::hand_over(const routed& where) {
     return;
   worker_ = caf::actor_cast<decode_worker_actor>(where.decode);
   worker_id_ = where.where.decode;
+  if (emitted_.empty())
+    fingerprint_ = where.fingerprint;
+  else if (fingerprint_ != where.fingerprint)
+    log_warning("session", "a request goes on at a worker of another model file or arithmetic: its text may differ",
+                {{"request", std::to_string(request_.id.value)}, {"worker", std::to_string(worker_id_->value)}});
   self_->monitor(worker_);
   generate_request ask{request_, emitted_, where.where, where.worker_epoch, attempts_};
   ask.request.time_left = time_left();

@@ -68,6 +68,8 @@ private:
   /// The worker that has the request, or was asked to take it.
   decode_worker_actor worker_;
   std::optional<worker_id> worker_id_;
+  /// Of the workers that had it: that of the first, as long as the client has tokens of it.
+  std::optional<model_fingerprint> fingerprint_;
   /// What the client has, for a continuation.
   std::vector<token_id> emitted_;
   bool ended_ = false;

@@ -38,7 +38,7 @@ caf::result<routed> router_state::place(const demand& what) {
   if (!decode)
     return to_caf_error({errc::internal, "the policy chose a worker that it was not offered"});
   book(what, where);
-  return routed{where, decode->record.worker_epoch, decode->handle};
+  return routed{where, decode->record.worker_epoch, decode->record.fingerprint, decode->handle};
 }
 
 void router_state::release(request_id request) {

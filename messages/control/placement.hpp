@@ -19,6 +19,9 @@ struct demand {
   std::int32_t priority = 0;
   /// A worker that just failed this request: taken only if there is no other.
   std::optional<worker_id> avoid;
+  /// Of the worker that produced what the client has so far: one that is its equal goes on with the same bits, so it is
+  /// preferred.
+  std::optional<model_fingerprint> like;
 
   friend bool operator==(const demand&, const demand&) = default;
 };
@@ -28,7 +31,7 @@ bool inspect(Inspector& f, demand& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("model", x.model),
                             f.field("prompt_tokens", x.prompt_tokens),
                             f.field("output_tokens_expected", x.output_tokens_expected),
-                            f.field("priority", x.priority), f.field("avoid", x.avoid));
+                            f.field("priority", x.priority), f.field("avoid", x.avoid), f.field("like", x.like));
 }
 
 /// Who does what for a request.

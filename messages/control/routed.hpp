@@ -11,6 +11,8 @@ namespace troupe {
 struct routed {
   placement where;
   epoch worker_epoch;
+  /// The decode worker's.
+  model_fingerprint fingerprint;
   /// A decode_worker_actor.
   caf::strong_actor_ptr decode;
 
@@ -20,7 +22,7 @@ struct routed {
 template <class Inspector>
 bool inspect(Inspector& f, routed& x) {
   return f.object(x).fields(f.field("where", x.where), f.field("worker_epoch", x.worker_epoch),
-                            f.field("decode", x.decode));
+                            f.field("fingerprint", x.fingerprint), f.field("decode", x.decode));
 }
 
 } // namespace troupe

@@ -9,10 +9,12 @@ namespace troupe::planner {
 
 namespace {
 
-/// Lower is better. A worker that just failed the request comes after all others.
+/// Lower is better. A worker that just failed the request comes after all others, then one that would go on with other
+/// bits.
 auto cost(const demand& what, const candidate& c) {
   bool avoided = what.avoid == c.id;
-  return std::tuple{avoided, c.active_requests, c.active_tokens, c.last_placed, c.id};
+  bool unlike = what.like && *what.like != c.fingerprint;
+  return std::tuple{avoided, unlike, c.active_requests, c.active_tokens, c.last_placed, c.id};
 }
 
 template <class Predicate>

@@ -214,12 +214,14 @@ void add_fleet(sample_list& list) {
            .prompt_tokens = 1000,
            .output_tokens_expected = 200,
            .priority = -3,
-           .avoid = worker_id{52}};
+           .avoid = worker_id{52},
+           .like = model_fingerprint{58}};
   list.add(d);
   d.avoid.reset();
-  list.add(d, "avoid-unset");
-  list.add(routed{.where = filled_placement(), .worker_epoch = {7}, .decode = nullptr});
-  list.add(routed{.where = decode_only(), .worker_epoch = {7}, .decode = nullptr}, "where.prefill-unset");
+  d.like.reset();
+  list.add(d, "avoid-unset,like-unset");
+  list.add(routed{.where = filled_placement(), .worker_epoch = {7}, .fingerprint = {59}, .decode = nullptr});
+  list.add(routed{.where = decode_only(), .worker_epoch = {7}, .fingerprint = {59}, .decode = nullptr}, "where.prefill-unset");
   list.add(release_placement{.request = {53}});
   list.add(fleet_member{.record = filled_record({54}), .handle = nullptr});
   list.add(fleet_snapshot{.version = 55,
