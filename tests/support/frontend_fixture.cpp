@@ -60,6 +60,13 @@ void fake_sessions::note_cancelled(request_id id) {
   changed_.notify_all();
 }
 
+void fake_sessions::end_all(caf::scoped_actor& self) {
+  for (auto& s : wait_for(0)) {
+    self->send_exit(s.handle, caf::exit_reason::user_shutdown);
+    self->wait_for(s.handle);
+  }
+}
+
 std::size_t fake_sessions::cancelled() const {
   return static_cast<std::size_t>(
     std::count_if(sessions_.begin(), sessions_.end(), [](const session& s) { return s.cancelled; }));
@@ -105,8 +112,7 @@ void frontend_fixture::stop() {
   self->send_exit(gateway_, caf::exit_reason::user_shutdown);
   self->wait_for(gateway_);
   gateway_ = nullptr;
-  for (auto& session : sessions_->wait_for(0))
-    self->send_exit(session.handle, caf::exit_reason::user_shutdown);
+  sessions_->end_all(self);
 }
 
 bool frontend_fixture::feed(std::vector<stream_tokens> streams) {

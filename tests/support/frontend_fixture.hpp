@@ -34,6 +34,9 @@ public:
   request_session_actor make(caf::actor_system&, inference_request);
   void note_cancelled(request_id);
 
+  /// Ends those that are left, which refer to this object, and waits for it.
+  void end_all(caf::scoped_actor&);
+
   /// Waits until that many sessions were made. Fewer if the time ends.
   std::vector<session> wait_for(std::size_t count, std::chrono::milliseconds = std::chrono::seconds{5});
   /// Waits until that many were told to end.

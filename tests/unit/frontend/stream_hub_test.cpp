@@ -48,8 +48,7 @@ struct hub_fixture {
   }
 
   ~hub_fixture() {
-    for (auto& s : sessions.wait_for(0))
-      (*self)->send_exit(s.handle, caf::exit_reason::user_shutdown);
+    sessions.end_all(*self);
     (*self)->send_exit(hub, caf::exit_reason::user_shutdown);
     (*self)->wait_for(hub);
   }
