@@ -43,9 +43,6 @@ struct node_links_config {
   std::uint32_t targets_max = 1'024;
 };
 
-/// The gate with what only this node says to it.
-using node_links_actor = node_gate_actor;
-
 // node_links: the node's door and its links to the other nodes.
 //
 // Publishes itself at the listening port and connects to the seeds, then to every node that a linked one names, so
@@ -65,10 +62,10 @@ class node_links_state {
 public:
   static inline const char* name = "troupe.node-links";
 
-  node_links_state(node_links_actor::pointer self, node_links_config config);
+  node_links_state(node_gate_actor::pointer self, node_links_config config);
   ~node_links_state();
 
-  node_links_actor::behavior_type make_behavior();
+  node_gate_actor::behavior_type make_behavior();
 
 private:
   struct link {
@@ -112,7 +109,7 @@ private:
   void take(fleet_share&);
   directory_actor directory() const;
 
-  node_links_actor::pointer self_;
+  node_gate_actor::pointer self_;
   node_links_config config_;
   caf::io::middleman_actor middleman_;
   /// Two nodes that try at the same time must not do so for ever.
@@ -128,6 +125,6 @@ private:
   caf::actor_addr directory_;
 };
 
-node_links_actor spawn_node_links(caf::actor_system&, node_links_config);
+node_gate_actor spawn_node_links(caf::actor_system&, node_links_config);
 
 } // namespace troupe

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <string>
 #include <string_view>
 
+#include "transport/region_token.hpp"
 #include "transport/transport.hpp"
 
 namespace troupe::transport {
-
-/// What a reader of a description shows to the owner of the region: random, another for each region and reader.
-using region_token = std::array<std::byte, 16>;
-
-/// errc::resource if the system gives no random bytes.
-expected<region_token, error> random_token();
 
 /// What a shared-memory back end writes into the opaque text of a region.
 struct shared_description {

@@ -8,7 +8,6 @@ namespace troupe::transport {
 namespace {
 
 constexpr std::string_view prefix = "tcp:";
-constexpr std::string_view digits = "0123456789abcdef";
 
 // Takes the text apart from front to back; false once something was wrong.
 class text_reader {
@@ -36,18 +35,7 @@ public:
     return parsed.has_value();
   }
   // All that is left.
-  bool token(region_token& value) {
-    if (rest_.size() != 2 * value.size())
-      return false;
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      auto high = digits.find(rest_[2 * i]);
-      auto low = digits.find(rest_[2 * i + 1]);
-      if (high == digits.npos || low == digits.npos)
-        return false;
-      value[i] = static_cast<std::byte>(high << 4 | low);
-    }
-    return true;
-  }
+  bool token(region_token& value) const { return from_hex(rest_, value); }
 
 private:
   std::string_view rest_;
@@ -56,13 +44,8 @@ private:
 } // namespace
 
 std::string to_text(const tcp_description& d) {
-  auto text = std::string{prefix} + std::to_string(d.owner.value) + ":" + host_to_text(d.where.host) + ":"
-              + std::to_string(d.where.port) + ":" + std::to_string(d.region.value) + ":";
-  for (auto b : d.token) {
-    text += digits[std::to_integer<std::size_t>(b >> 4)];
-    text += digits[std::to_integer<std::size_t>(b & std::byte{15})];
-  }
-  return text;
+  return std::string{prefix} + std::to_string(d.owner.value) + ":" + host_to_text(d.where.host) + ":"
+         + std::to_string(d.where.port) + ":" + std::to_string(d.region.value) + ":" + to_hex(d.token);
 }
 
 expected<tcp_description, error> tcp_description_from_text(std::string_view text) {

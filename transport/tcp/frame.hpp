@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "transport/region_token.hpp"
 #include "transport/transport.hpp"
 
 // What goes over a connection of TCP back ends, little-endian. Pure. A connection belongs to one writer, who made it,
@@ -30,9 +31,6 @@ constexpr std::uint64_t payload_bytes_max = std::uint64_t{1} << 60;
 
 using frame_buffer = std::array<std::byte, frame_bytes>;
 using trailer_buffer = std::array<std::byte, trailer_bytes>;
-
-/// Proof that a region was described to the one who shows it: random bits.
-using region_token = std::array<std::byte, 16>;
 
 /// What the writer has to do with what it posted before it got the owner's hello.
 enum class backlog : std::uint8_t {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/grants.hpp"
 
-#include <sys/random.h>
-
 #include <utility>
 
 namespace troupe::transport {
@@ -11,10 +9,9 @@ expected<region_token, error> grant_table::grant(region_id region, peer_id reade
   if (auto i = readers_.find(reader); i != readers_.end())
     if (auto j = i->second.tokens.find(region); j != i->second.tokens.end())
       return j->second;
-  region_token drawn;
-  if (::getrandom(drawn.data(), drawn.size(), 0) != static_cast<ssize_t>(drawn.size()))
-    return fail(errc::resource, "the system gave no random bytes");
-  readers_[reader].tokens.emplace(region, drawn);
+  auto drawn = random_token();
+  if (drawn)
+    readers_[reader].tokens.emplace(region, *drawn);
   return drawn;
 }
 

@@ -98,8 +98,8 @@ struct links_fixture : virtual_time {
     run();
   }
 
-  node_links_actor start(const std::string& name, std::uint16_t port, std::vector<std::uint16_t> seeds,
-                         const std::string& cluster = "c", std::uint64_t life = 1) {
+  node_gate_actor start(const std::string& name, std::uint16_t port, std::vector<std::uint16_t> seeds,
+                        const std::string& cluster = "c", std::uint64_t life = 1) {
     node_links_config c;
     c.node = name;
     c.life = life;
@@ -113,14 +113,14 @@ struct links_fixture : virtual_time {
     return nodes.back();
   }
 
-  void end(node_links_actor& node) {
+  void end(node_gate_actor& node) {
     caf::anon_send_exit(node, caf::exit_reason::kill);
-    node = node_links_actor{};
+    node = node_gate_actor{};
     run();
   }
 
   /// Names of the nodes that hear what `node` offers.
-  std::size_t hearers_of(const node_links_actor& node, const std::string& name) {
+  std::size_t hearers_of(const node_gate_actor& node, const std::string& name) {
     heard->shares.clear();
     fleet_share offer;
     offer.node = name;
@@ -134,7 +134,7 @@ struct links_fixture : virtual_time {
   std::shared_ptr<told> heard = std::make_shared<told>();
   caf::io::middleman_actor middleman;
   directory_actor directory;
-  std::vector<node_links_actor> nodes;
+  std::vector<node_gate_actor> nodes;
 };
 
 } // namespace
@@ -167,7 +167,7 @@ TEST_CASE("a link that ends is reported, and made again once the node is back in
   auto front = f.start("front", 1, {});
   auto a = f.start("a", 2, {1});
   f.end(f.nodes[1]);
-  a = node_links_actor{};
+  a = node_gate_actor{};
   f.pass(100ms);
   REQUIRE(f.heard->left.size() == 1);
   CHECK(f.heard->left[0] == node_left{"a", 1});
