@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "tests/support/transfers.hpp"
 #include "tests/support/transport_fixture.hpp"
 
 using namespace troupe;
@@ -17,16 +18,7 @@ using namespace troupe::test;
 
 namespace {
 
-// In place: registered memory must stay where it is.
-void fill_with_noise(std::vector<std::byte>& memory, std::uint64_t seed) {
-  std::mt19937_64 random{seed};
-  for (auto& b : memory)
-    b = static_cast<std::byte>(random());
-}
-
 std::span<const std::byte> as_note(std::string_view text) { return std::as_bytes(std::span{text}); }
-
-std::string text_of(const arrival& a) { return {reinterpret_cast<const char*>(a.note.data()), a.note_bytes}; }
 
 // Two endpoints of one process; `there` lets `here` write.
 struct pair_of_endpoints {
@@ -42,32 +34,6 @@ struct pair_of_endpoints {
     return here.bytes->write(here.region, std::span{&source, 1}, target, std::span{&to, 1}, as_note(note), deadline);
   }
 };
-
-// Runs over a region without overlap among targets, with the given total.
-std::vector<run> draw_runs(std::mt19937_64& random, std::uint64_t region_bytes, std::uint64_t total) {
-  std::vector<run> result;
-  std::uint64_t at = 0;
-  while (total > 0) {
-    auto bytes = 1 + random() % std::min<std::uint64_t>(total, 64);
-    auto count = static_cast<std::uint32_t>(1 + random() % std::min<std::uint64_t>(total / bytes, 4));
-    auto stride = bytes + random() % 3 * 8;
-    run r{at + random() % 4, bytes, stride, count};
-    at = r.offset + stride * (count - 1) + bytes;
-    REQUIRE(at <= region_bytes);
-    total -= bytes * count;
-    result.push_back(r);
-  }
-  return result;
-}
-
-std::vector<std::uint64_t> offsets_of(const std::vector<run>& runs) {
-  std::vector<std::uint64_t> result;
-  for (auto& r : runs)
-    for (std::uint32_t piece = 0; piece < r.count; ++piece)
-      for (std::uint64_t b = 0; b < r.bytes; ++b)
-        result.push_back(r.offset + piece * r.stride + b);
-  return result;
-}
 
 } // namespace
 

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/support/shared_memory_fixture.hpp"
+#include "tests/support/transfers.hpp"
 
 using namespace troupe;
 using namespace troupe::transport;
@@ -15,15 +16,7 @@ using namespace troupe::test;
 
 namespace {
 
-void fill_with_noise(std::span<std::byte> memory, std::uint64_t seed) {
-  std::mt19937_64 random{seed};
-  for (auto& b : memory)
-    b = static_cast<std::byte>(random());
-}
-
 std::span<const std::byte> as_note(std::string_view text) { return std::as_bytes(std::span{text}); }
-std::string text_of(const arrival& a) { return {reinterpret_cast<const char*>(a.note.data()), a.note_bytes}; }
-
 // Two endpoints; `there` lets `here` write.
 struct pair_of_endpoints {
   shared_endpoint here;
@@ -41,28 +34,6 @@ struct pair_of_endpoints {
     return what ? await_end(*here.bytes).result : what.error().code;
   }
 };
-
-std::vector<std::uint64_t> offsets_of(const std::vector<run>& runs) {
-  std::vector<std::uint64_t> result;
-  for (auto& r : runs)
-    for (std::uint32_t piece = 0; piece < r.count; ++piece)
-      for (std::uint64_t b = 0; b < r.bytes; ++b)
-        result.push_back(r.offset + piece * r.stride + b);
-  return result;
-}
-
-std::vector<run> draw_runs(std::mt19937_64& random, std::uint64_t total) {
-  std::vector<run> result;
-  for (std::uint64_t at = 0; total > 0;) {
-    auto bytes = 1 + random() % std::min<std::uint64_t>(total, 64);
-    auto count = static_cast<std::uint32_t>(1 + random() % std::min<std::uint64_t>(total / bytes, 4));
-    auto stride = bytes + random() % 3 * 8;
-    result.push_back({at + random() % 4, bytes, stride, count});
-    at = result.back().offset + stride * (count - 1) + bytes;
-    total -= bytes * count;
-  }
-  return result;
-}
 
 } // namespace
 
@@ -120,8 +91,8 @@ TEST_CASE("shared memory: strided writes equal a byte-by-byte reference, into a 
     CAPTURE(round);
     std::fill(p.there.memory.begin(), p.there.memory.end(), std::byte{0});
     auto total = 1 + random() % 2000;
-    auto from = draw_runs(random, total);
-    auto to = draw_runs(random, total);
+    auto from = draw_runs(random, size, total);
+    auto to = draw_runs(random, view.bytes, total);
     REQUIRE(p.here.bytes->write(p.here.region, from, target, to, {}, soon()));
     REQUIRE(await_end(*p.here.bytes).bytes == total);
     std::vector<std::byte> reference(size);

@@ -9,49 +9,11 @@
 #include <random>
 
 #include "tests/support/tcp_fixture.hpp"
+#include "tests/support/transfers.hpp"
 
 using namespace troupe;
 using namespace troupe::transport;
 using namespace troupe::test;
-
-namespace {
-
-// In place: registered memory must stay where it is.
-void fill_with_noise(std::vector<std::byte>& memory, std::uint64_t seed) {
-  std::mt19937_64 random{seed};
-  for (auto& b : memory)
-    b = static_cast<std::byte>(random());
-}
-
-std::string text_of(const arrival& a) { return {reinterpret_cast<const char*>(a.note.data()), a.note_bytes}; }
-
-// Runs with the given total that do not overlap.
-std::vector<run> draw_runs(std::mt19937_64& random, std::uint64_t region_bytes, std::uint64_t total) {
-  std::vector<run> result;
-  std::uint64_t at = 0;
-  while (total > 0) {
-    auto bytes = 1 + random() % std::min<std::uint64_t>(total, 64);
-    auto count = static_cast<std::uint32_t>(1 + random() % std::min<std::uint64_t>(total / bytes, 4));
-    auto stride = bytes + random() % 3 * 8;
-    run r{at + random() % 4, bytes, stride, count};
-    at = r.offset + stride * (count - 1) + bytes;
-    REQUIRE(at <= region_bytes);
-    total -= bytes * count;
-    result.push_back(r);
-  }
-  return result;
-}
-
-std::vector<std::uint64_t> offsets_of(const std::vector<run>& runs) {
-  std::vector<std::uint64_t> result;
-  for (auto& r : runs)
-    for (std::uint32_t piece = 0; piece < r.count; ++piece)
-      for (std::uint64_t b = 0; b < r.bytes; ++b)
-        result.push_back(r.offset + piece * r.stride + b);
-  return result;
-}
-
-} // namespace
 
 TEST_CASE("tcp: a write lands, completes once, and its arrival comes with the note after the bytes") {
   tcp_pair p{1024};
