@@ -224,6 +224,7 @@ void decode_worker_state::peer_down(const caf::down_msg& down) {
   }
   // An answer that a dead peer owes never comes.
   lose_landings([&](const landing& l) { return l.peer.worker.address() == down.source; });
+  lose_writer(down.source);
   std::vector<request_id> orphans;
   for (auto& [id, c] : clients_)
     if (c.session.address() == down.source)

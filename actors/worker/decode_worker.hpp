@@ -74,6 +74,12 @@ private:
     std::optional<prefill_completed> record;
   };
 
+  /// A broken landing whose writer was asked whether it is done with it.
+  struct abandoned_landing {
+    request_id request;
+    prefill_peer peer;
+  };
+
   // requests
   caf::result<void> generate(generate_request&, stream_hub_actor&, request_session_actor&);
   void cancel(request_id);
@@ -98,6 +104,8 @@ private:
   void break_landing(request_id, std::uint32_t valid_tokens, scheduler::landing_writer);
   void lose_landings(const std::function<bool(const landing&)>& lost);
   void fence(request_id, const prefill_peer&);
+  void lose_writer(const caf::actor_addr& worker);
+  void fence_without_writer(std::uint64_t number);
   void fence_endpoint(request_id, transport_peer writer);
   void release(request_id);
 
@@ -110,6 +118,8 @@ private:
   std::unordered_map<request_id, client> clients_;
   std::unordered_map<request_id, landing> landings_;
   std::uint64_t last_landing_ = 0;
+  /// By a number of their own.
+  std::map<std::uint64_t, abandoned_landing> abandoned_;
   std::map<stream_hub_actor, token_outbox> outboxes_;
   /// Numbers batches: the time-out of one that died with its hub must not hit the next hub.
   std::uint64_t batches_ = 0;

@@ -171,8 +171,30 @@ void decode_worker_state::lose_landings(const std::function<bool(const landing&)
 /// Until one of them says so, the blocks stay in quarantine.
 void decode_worker_state::fence(request_id id, const prefill_peer& peer) {
   auto& config = core_.config();
+  auto number = ++last_landing_;
+  abandoned_.emplace(number, abandoned_landing{id, peer});
   self_->request(peer.worker, config.peer_time_max, abandon_landing{id, config.id, config.worker_epoch})
-    .then([this, id] { release(id); }, [this, id, peer](const caf::error&) { fence_endpoint(id, peer.endpoint); });
+    .then(
+      [this, number, id] {
+        if (abandoned_.erase(number) > 0)
+          release(id);
+      },
+      [this, number](const caf::error&) { fence_without_writer(number); });
+}
+
+/// A writer that is dead or cut off never answers, and its link may be back before the time-out.
+void decode_worker_state::lose_writer(const caf::actor_addr& worker) {
+  std::vector<std::uint64_t> unanswered;
+  for (auto& [number, landing] : abandoned_)
+    if (landing.peer.worker.address() == worker)
+      unanswered.push_back(number);
+  for (auto number : unanswered)
+    fence_without_writer(number);
+}
+
+void decode_worker_state::fence_without_writer(std::uint64_t number) {
+  if (auto landing = abandoned_.extract(number))
+    fence_endpoint(landing.mapped().request, landing.mapped().peer.endpoint);
 }
 
 void decode_worker_state::fence_endpoint(request_id id, transport_peer writer) {

@@ -22,6 +22,8 @@ prefill_worker_actor::behavior_type prefill_worker_state::make_behavior() {
     self_->set_down_handler([this](const caf::down_msg& down) {
       if (core_.is_endpoint(down.source))
         core_.lose_endpoint(); // pushes under way answer with an error by themselves
+      else
+        lose_asker(down.source);
     });
     core_.start_ticking();
   }
@@ -59,8 +61,11 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
   sequence.output_tokens_max = static_cast<std::uint32_t>(sequence.tokens.size()) - sequence.prompt_tokens + 1;
   if (auto added = core_.sequences().add(std::move(sequence), core_.now()); !added)
     return to_caf_error(added.error());
+  auto asker = caf::actor_cast<caf::actor_addr>(self_->current_sender());
+  if (askers_.insert(asker).second)
+    self_->monitor(asker);
   auto promise = self_->make_response_promise<prefill_completed>();
-  jobs_.insert_or_assign(what.request, job{std::move(landing), promise, {}, {}, 0, deadline});
+  jobs_.insert_or_assign(what.request, job{std::move(landing), std::move(asker), promise, {}, {}, 0, deadline});
   core_.advance();
   return promise;
 }
@@ -68,6 +73,16 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
 void prefill_worker_state::cancel(request_id request, const error& why) {
   give_up(request, to_caf_error(why));
   core_.advance();
+}
+
+void prefill_worker_state::lose_asker(const caf::actor_addr& asker) {
+  askers_.erase(asker);
+  std::vector<request_id> orphans;
+  for (auto& [request, job] : jobs_)
+    if (job.asker == asker)
+      orphans.push_back(request);
+  for (auto request : orphans)
+    cancel(request, {errc::worker_lost, "the decode worker ended"});
 }
 
 caf::result<void> prefill_worker_state::abandon(const abandon_landing& what) {

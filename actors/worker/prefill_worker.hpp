@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -35,6 +36,7 @@ private:
   ///   computing ──▶ computed (first token known) ──▶ answered, when no push is under way
   struct job {
     kv_landing landing;
+    caf::actor_addr asker;
     caf::typed_response_promise<prefill_completed> promise;
     std::vector<std::uint64_t> checksums;
     std::optional<sampled_token> first;
@@ -50,6 +52,7 @@ private:
 
   caf::result<prefill_completed> prefill(prefill_request&);
   void cancel(request_id, const error& why);
+  void lose_asker(const caf::actor_addr&);
   caf::result<void> abandon(const abandon_landing&);
   void push_ended(request_id);
   void act(scheduler_events&);
@@ -62,6 +65,8 @@ private:
   worker_core<prefill_worker_actor> core_;
   std::unordered_map<request_id, job> jobs_;
   std::unordered_map<request_id, writing> writing_;
+  /// Decode workers that are monitored: for one that is gone nothing is computed.
+  std::set<caf::actor_addr> askers_;
 };
 
 prefill_worker_actor spawn_prefill_worker(caf::actor_system&, worker_config, transport_endpoint_actor endpoint);
