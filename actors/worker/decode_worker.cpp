@@ -222,7 +222,8 @@ void decode_worker_state::peer_down(const caf::down_msg& down) {
     lose_hub(down.source, "the stream hub ended");
     return;
   }
-  // An answer that a dead peer owes never comes.
+  // An answer that a dead peer owes never comes, and what it is asked from now on is never answered.
+  std::erase_if(prefill_peers_, [&](auto& kv) { return kv.second.worker.address() == down.source; });
   lose_landings([&](const landing& l) { return l.peer.worker.address() == down.source; });
   lose_writer(down.source);
   std::vector<request_id> orphans;

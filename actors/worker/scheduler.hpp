@@ -181,8 +181,8 @@ public:
 
   /// errc::overloaded at queued_max; errc::context_too_long if it can never fit context or pool;
   /// errc::invalid_argument for an empty or already known sequence, or one with no token left to generate;
-  /// errc::deadline_exceeded if it is late already; errc::unavailable for a landing whose namesake's blocks
-  /// are in quarantine. The context's end cuts an output; the pool's end refuses it.
+  /// errc::deadline_exceeded if it is late already. The context's end cuts an output; the pool's end refuses it.
+  /// A landing whose namesake's blocks are in quarantine is prefilled here instead.
   expected<void, error> add(sequence_request, steady_time now);
 
   /// Forgets a sequence, whatever its state; its blocks are free once no step in flight uses them. No

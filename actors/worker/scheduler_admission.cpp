@@ -26,9 +26,9 @@ expected<void, error> scheduler::content::add(sequence_request x, steady_time no
                                                   + std::to_string(length) + " tokens");
   if (sequences.contains(x.id))
     return troupe::fail(errc::invalid_argument, name + "known already");
-  // Its blocks would leave quarantine with those of its namesake.
+  // The blocks of a second landing would leave quarantine with those of the first.
   if (x.mode == sequence_mode::landing && quarantine.contains(x.id))
-    return troupe::fail(errc::unavailable, name + "an earlier landing of it is not fenced yet");
+    x.mode = sequence_mode::aggregated;
   if (length >= config.context_tokens)
     return troupe::fail(errc::context_too_long, name + std::to_string(length) + " tokens leave no room in a context of "
                                                   + std::to_string(config.context_tokens));

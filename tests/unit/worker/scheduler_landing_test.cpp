@@ -102,6 +102,21 @@ TEST_CASE("tokens that were emitted before are landed like a prompt") {
   check_end(w, 1);
 }
 
+TEST_CASE("a second landing of a request whose first is not fenced yet is prefilled here") {
+  worker_double w{small_config(16)};
+  REQUIRE(w.add(a_request(1, some_tokens(18, 1), 9, sequence_mode::landing)));
+  w.step();
+  w.write_landing(1, 0, 7);
+  w.cancel(1);
+  CHECK(w.tested.load().quarantined_blocks == 5);
+  REQUIRE(w.add(a_request(1, some_tokens(18, 1), 9, sequence_mode::landing)));
+  w.run();
+  CHECK(w.of(1).output == w.reference(1));
+  CHECK(w.tested.load().quarantined_blocks == 5);
+  w.tested.release_landing(request_id{1});
+  CHECK(w.tested.load().quarantined_blocks == 0);
+}
+
 TEST_CASE("a cancelled landing's blocks are given to nobody until its writer is fenced") {
   worker_double w{small_config(8)};
   REQUIRE(w.add(a_request(1, some_tokens(18, 1), 9, sequence_mode::landing)));
@@ -110,8 +125,6 @@ TEST_CASE("a cancelled landing's blocks are given to nobody until its writer is 
   w.cancel(1);
   CHECK(w.tested.load().quarantined_blocks == 5);
   CHECK(w.tested.load().free_blocks == 3);
-  // Refused, since its blocks would leave quarantine with the first one's.
-  CHECK(!w.add(a_request(1, some_tokens(18, 1), 9, sequence_mode::landing)));
   REQUIRE(w.add(a_request(2, some_tokens(14, 2), 9)));
   w.step();
   CHECK(w.tested.load().queued == 1);
