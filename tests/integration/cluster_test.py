@@ -138,6 +138,8 @@ class SeveralNodes(unittest.TestCase):
         return cluster
 
     def assert_whole(self, readers, expected, tokens):
+        for stream, want in zip(readers.streams, expected):
+            stream.expected_text, stream.expected_tokens = want, tokens
         texts = readers.join()
         for stream, text, want in zip(readers.streams, texts, expected):
             self.assertIsNone(stream.failure)
@@ -269,6 +271,8 @@ class SeveralNodes(unittest.TestCase):
         cluster = self.cluster(("a",))
         readers = Readers(cluster.front, self.PROMPTS, 400)
         wait_until(lambda: readers.streams[0].text)
+        for stream in readers.streams:
+            stream.excuse = "its frontend died"
         cluster.front.process.kill()
         for thread in readers.threads:
             thread.join(timeout=10)

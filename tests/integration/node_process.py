@@ -9,6 +9,8 @@ import threading
 import urllib.error
 import urllib.request
 
+import history
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 #: How the format string of a node's configuration begins: model, and a gateway at a port that the system chooses.
@@ -28,6 +30,9 @@ class NodeProcess:
     """A node in the foreground, with or without a gateway."""
 
     def __init__(self, troupe, config="", arguments=()):
+        self.troupe = troupe
+        #: What its clients read; judged when it ends.
+        self.streams = []
         self.folder = tempfile.TemporaryDirectory()
         if config:
             path = pathlib.Path(self.folder.name) / "node.conf"
@@ -50,6 +55,7 @@ class NodeProcess:
         self.process.stdout.close()
         self.process.stderr.close()
         self.folder.cleanup()
+        history.check(self.troupe, self.streams)
         return code
 
 

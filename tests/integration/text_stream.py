@@ -13,21 +13,33 @@ class Stream:
         request = urllib.request.Request(node.url + "/v1/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
         self.answer = urllib.request.urlopen(request, timeout=60)
         self.text, self.finish, self.failure, self.done, self.usage = "", None, None, False, None
+        #: Pairs of finish reason and error.
+        self.ends = []
+        #: The server has closed the stream.
+        self.is_read = False
+        #: For the judge of the node's history; None: not known.
+        self.expected_text, self.expected_tokens, self.excuse = None, None, None
+        node.streams.append(self)
 
     def read_event(self):
         """False at the end of the stream."""
         line = self.answer.readline().decode()
         if not line:
+            self.is_read = True
             return False
         if line.startswith("data: [DONE]"):
             self.done = True
         elif line.startswith("data: "):
             event = json.loads(line[6:])
-            self.failure = event.get("error", self.failure)
+            if "error" in event:
+                self.failure = event["error"]
+                self.ends.append((None, str(event["error"])))
             self.usage = event.get("usage") or self.usage
             for choice in event.get("choices", []):
                 self.text += choice["text"]
-                self.finish = choice["finish_reason"] or self.finish
+                if choice["finish_reason"]:
+                    self.finish = choice["finish_reason"]
+                    self.ends.append((self.finish, None))
         return True
 
     def read_until(self, characters):

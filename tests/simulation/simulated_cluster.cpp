@@ -57,7 +57,7 @@ void simulated_cluster::start(std::size_t node) {
   };
   observer.on_failure = [this](request_id id, const error& why) {
     note(id.value * 1000 + static_cast<std::uint64_t>(why.code));
-    ++failures_[to_string(why.code)];
+    failures_[id.value] = why.code;
     history_.add(history::ended{name_of(id), "", to_string(why.code) + ": " + why.context, {}});
   };
   observer.on_hub_lost = [this, node] { excuse_streams_of(node, "its stream hub ended"); };
@@ -111,6 +111,26 @@ void simulated_cluster::note_rest() {
         history_.add_defect("worker " + name + " is not there at rest");
     }
   }
+}
+
+std::vector<std::string> simulated_cluster::faults() const {
+  auto result = check_history(history_);
+  for (auto& r : plan_.requests) {
+    auto name = name_of(r.request.id);
+    auto failed = failures_.find(r.request.id.value);
+    if (failed == failures_.end() || history_.excuses.contains(name))
+      continue;
+    auto& what = history_.ends.at(name).front().failure;
+    if (plan_.has_refuge)
+      result.push_back("request " + name + " failed although a decode worker was there: " + what);
+    auto code = failed->second;
+    if (code == errc::internal || code == errc::invalid_argument || code == errc::stale)
+      result.push_back("request " + name + " failed by a defect: " + what);
+    // Nothing lasts so long, so that it must have been lost.
+    if (code == errc::deadline_exceeded && r.request.time_left >= std::chrono::seconds{60})
+      result.push_back("request " + name + " hung: " + what);
+  }
+  return result;
 }
 
 // -- time ------------------------------------------------------------------------------------------

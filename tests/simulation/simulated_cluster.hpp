@@ -22,19 +22,19 @@ public:
   void run();
 
   const history& seen() const { return history_; }
+  /// What is wrong with its course: of its history; requests that failed although somebody could serve them; and errors
+  /// that are none of a client's business.
+  std::vector<std::string> faults() const;
   /// Of everything that happened, in order: equal for equal courses.
   std::uint64_t course() const { return course_; }
   simulated_fabric& fabric() { return fabric_; }
-  timeline& time() { return time_; }
-  /// Requests whose stream ended with an error event, by error.
-  const std::map<std::string, std::uint32_t>& failures() const { return failures_; }
+  /// Requests whose stream ended with an error event.
+  const std::map<std::uint64_t, errc>& failures() const { return failures_; }
 
 private:
   /// One name in the cluster, over all its lives.
   struct member {
     std::vector<std::unique_ptr<simulated_node>> lives;
-    /// Faults under way that hold it down: it starts again when none is left.
-    bool is_down = false;
     simulated_node& now() { return *lives.back(); }
   };
 
@@ -56,7 +56,7 @@ private:
   network network_{time_, random_};
   simulated_fabric fabric_{time_, random_, network_};
   history history_;
-  std::map<std::string, std::uint32_t> failures_;
+  std::map<std::uint64_t, errc> failures_;
   std::map<std::uint64_t, std::size_t> frontend_of_;
   std::uint64_t course_ = 0xcbf29ce484222325;
   std::vector<member> members_;

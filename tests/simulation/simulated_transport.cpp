@@ -189,7 +189,7 @@ void simulated_backend::end() {
     landed[fabric_.random_.below(static_cast<std::uint32_t>(t.target_run.bytes))] ^= std::byte{1};
   bytes_moved_ += t.target_run.bytes;
   if (check(t) != errc::none)
-    ++fabric_.late_landings;
+    ++fabric_.late_landings_;
   if (!t.note.empty()) {
     transport::arrival news{self_, t.target.region, {}, static_cast<std::uint8_t>(t.note.size())};
     std::ranges::copy(t.note, news.note.begin());

@@ -33,8 +33,9 @@ public:
   std::uint32_t stalls_left = 10;
   /// For mutations that the simulation must notice: fences end at once.
   bool fences_lie = false;
+
   /// Copies that landed after what was described to their writer had been withdrawn.
-  std::uint64_t late_landings = 0;
+  std::uint64_t late_landings() const { return late_landings_; }
 
   /// What a process of this port has. `news`: called when there is something to poll.
   std::unique_ptr<transport::backend> make(network_port&, std::function<void()> news);
@@ -52,6 +53,7 @@ private:
   network& network_;
   std::map<transport::peer_id, simulated_backend*> members_;
   std::uint64_t numbers_ = 0;
+  std::uint64_t late_landings_ = 0;
 };
 
 /// Like a back end between processes: a write is checked when its copy begins, and lands when it ends, whatever was

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/scenario.hpp"
 
+#include <doctest/doctest.h>
+
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
@@ -14,6 +16,8 @@ namespace troupe::test {
 namespace {
 
 constexpr std::uint16_t block_tokens = 16;
+
+std::string name_of(request_id id) { return "r" + std::to_string(id.value); }
 
 node_config config_of(const scenario::options& o) {
   node_config result;
@@ -48,7 +52,10 @@ public:
       },
       [this](const generation_failed& what) {
         auto& c = owner_->clients_[what.request];
+        if (c.ends > 0)
+          return; // as the real hub: the stream has ended already
         c.failure = what.code;
+        owner_->history_.add(history::ended{name_of(what.request), "", to_string(what.code), {}});
         end(what.request);
       },
       [this](const find_stream_progress& what) {
@@ -65,19 +72,33 @@ private:
     if (c.ends > 0 || stream.attempt != c.attempt)
       return;
     if (!stream.tokens.empty() && stream.first_index > c.tokens.size()) {
-      c.failure = errc::internal; // a gap
+      owner_->history_.add_defect("a gap in the tokens of " + name_of(stream.request));
       return;
     }
     auto known = c.tokens.size() - std::min<std::size_t>(stream.first_index, c.tokens.size());
     for (auto i = known; i < stream.tokens.size(); ++i)
       c.tokens.push_back(stream.tokens[i].token);
+    note(stream, known);
     c.batches += stream.tokens.size() > known ? 1 : 0;
     c.sampled_at = stream.sampled_at;
     if (stream.finish != finish_reason::none) {
       c.finish = stream.finish;
       c.usage = stream.usage;
+      owner_->history_.add(
+        history::ended{name_of(stream.request), to_string(stream.finish), "", stream.usage.output_tokens});
       end(stream.request);
     }
+  }
+
+  /// The tokens from the `known`th on are new.
+  void note(const stream_tokens& stream, std::size_t known) {
+    std::vector<token_id> fresh;
+    for (auto i = known; i < stream.tokens.size(); ++i)
+      fresh.push_back(stream.tokens[i].token);
+    if (!fresh.empty())
+      owner_->history_.add(history::output{name_of(stream.request),
+                                           stream.first_index + static_cast<std::uint32_t>(known),
+                                           static_cast<std::uint32_t>(fresh.size()), text_of(fresh)});
   }
 
   void end(request_id request) {
@@ -133,6 +154,12 @@ scenario::scenario(options o) : system_(std::make_unique<caf::actor_system>(conf
 }
 
 scenario::~scenario() {
+  // What a test leaves unfinished has no end; all else is judged.
+  for (auto& [name, what] : history_.requests)
+    if (!history_.ends.contains(name))
+      history_.add(history::excused{name, "the scenario ended"});
+  for (auto& fault : check_history(history_))
+    FAIL_CHECK(fault);
   for (auto& [id, session] : sessions_)
     caf::anon_send_exit(session, caf::exit_reason::user_shutdown);
   sessions_.clear();
@@ -159,6 +186,7 @@ inference_request scenario::make_request(std::uint64_t id, std::uint32_t prompt_
 
 request_session_actor scenario::start(inference_request request) {
   auto id = request.id;
+  history_.add(history::accepted{name_of(id), {}, {}});
   auto session = spawn_request_session(*system_, std::move(request), hub_, {});
   sessions_[id] = session;
   return session;
@@ -166,6 +194,7 @@ request_session_actor scenario::start(inference_request request) {
 
 void scenario::disconnect(std::uint64_t id) {
   ++client(id).ends;
+  history_.add(history::excused{name_of(request_id{id}), "its client went away"});
   caf::anon_send(sessions_.at(request_id{id}), cancel_request{request_id{id}});
 }
 

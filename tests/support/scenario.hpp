@@ -19,6 +19,7 @@
 #include "actors/node/node_children.hpp"
 #include "messages/interfaces.hpp"
 #include "tests/support/fault_backend.hpp"
+#include "tests/support/history.hpp"
 #include "tests/support/observed_executor.hpp"
 
 namespace troupe::test {
@@ -61,6 +62,8 @@ public:
   static inference_request make_request(std::uint64_t id, std::uint32_t prompt_tokens,
                                         std::uint32_t output_tokens = 16);
   request_session_actor start(inference_request);
+  /// What clients saw; judged by check_history at the scenario's end, which fails the test.
+  const history& seen() const { return history_; }
   /// Everything that the hub's client with this id got.
   received& client(std::uint64_t id) { return clients_[request_id{id}]; }
   /// As if the client had closed its connection.
@@ -100,6 +103,7 @@ private:
   fault_backend* transport_ = nullptr;
   std::uint64_t transports_made_ = 0;
   std::map<request_id, received> clients_;
+  history history_;
   std::map<request_id, request_session_actor> sessions_;
   bool gave_up_ = false;
   config config_;
