@@ -45,6 +45,14 @@ void describe(field_visitor& f, cluster_section& x) {
             {"listen", "Address and port in numbers; port 0 lets the system choose. Only loopback addresses without a "
                        "certificate."});
   f.addresses(x.seeds, {"seeds", "Nodes to find the others by: every node is linked with all that one of them knows."});
+  f.path(
+    x.lease_folder,
+    {"lease-folder",
+     "A folder that all nodes of the cluster can write: each keeps a file there that says where it is, and finds the "
+     "others by theirs. Instead of seeds, or beside them."},
+    "");
+  f.time(x.lease_time, {"lease-time", "A node that has not renewed its file for so long is not looked for."},
+         {1s, 3600s});
   f.path(x.certificate,
          {"certificate",
           "This node's certificate, PEM, as `troupe certs` makes them. With key and ca, links are encrypted and both "

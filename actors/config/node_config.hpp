@@ -31,6 +31,9 @@ struct cluster_section {
   std::string node;
   listen_address listen{"127.0.0.1", 7400};
   std::vector<listen_address> seeds;
+  /// Empty: none. Absolute after reading.
+  std::filesystem::path lease_folder;
+  config_time lease_time = std::chrono::seconds{10};
   /// All three or none. Absolute after reading.
   std::filesystem::path certificate;
   std::filesystem::path key;

@@ -7,6 +7,7 @@
 #include <caf/init_global_meta_objects.hpp>
 
 #include "actors/frontend/frontend_types.hpp"
+#include "actors/node/discovery_messages.hpp"
 #include "actors/transport/transport_endpoint.hpp"
 #include "actors/worker/device_interface.hpp"
 #include "messages/init_messages.hpp"
@@ -20,6 +21,7 @@ void init_actor_types() {
     caf::init_global_meta_objects<caf::id_block::troupe_device>();
     caf::init_global_meta_objects<caf::id_block::troupe_transport>();
     caf::init_global_meta_objects<caf::id_block::troupe_frontend>();
+    caf::init_global_meta_objects<caf::id_block::troupe_discovery>();
     caf::core::init_global_meta_objects();
   });
 }

@@ -15,6 +15,7 @@ namespace troupe::local_services {
 
 inline constexpr std::string_view directory = "troupe.directory";
 inline constexpr std::string_view node_links = "troupe.node-links";
+inline constexpr std::string_view lease_keeper = "troupe.lease-keeper";
 inline constexpr std::string_view router = "troupe.router";
 inline constexpr std::string_view transport_endpoint = "troupe.transport-endpoint";
 inline constexpr std::string_view rest_gateway = "troupe.rest-gateway";

@@ -16,7 +16,7 @@
 
 namespace troupe {
 
-node_links_state::node_links_state(node_gate_actor::pointer self, node_links_config config)
+node_links_state::node_links_state(local_node_links_actor::pointer self, node_links_config config)
   : self_(self), config_(std::move(config)), middleman_(config_.middleman()),
     jitter_(static_cast<std::uint32_t>(std::hash<std::string>{}(config_.node) ^ config_.life)) {}
 
@@ -27,13 +27,17 @@ node_links_state::~node_links_state() {
     caf::anon_send(middleman_, caf::unpublish_atom_v, self_->address(), port_);
 }
 
-node_gate_actor::behavior_type node_links_state::make_behavior() {
+local_node_links_actor::behavior_type node_links_state::make_behavior() {
   log_unhandled_exceptions(self_);
   self_->set_down_handler([this](const caf::down_msg& down) { lose(down.source); });
   listen();
   return {
     [this](const node_hello& other) { return receive_hello(other); },
     [this](fleet_share& offer) { take(offer); },
+    [this](const found_nodes& found) {
+      for (auto& address : found.addresses)
+        add_target(address);
+    },
   };
 }
 
@@ -263,8 +267,8 @@ void node_links_state::take(fleet_share& offer) {
     self_->send(local, std::move(offer));
 }
 
-node_gate_actor spawn_node_links(caf::actor_system& system, node_links_config config) {
-  return system.spawn<node_gate_actor::stateful_impl<node_links_state>>(std::move(config));
+local_node_links_actor spawn_node_links(caf::actor_system& system, node_links_config config) {
+  return system.spawn<local_node_links_actor::stateful_impl<node_links_state>>(std::move(config));
 }
 
 } // namespace troupe

@@ -14,6 +14,7 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include "actors/config/address.hpp"
+#include "actors/node/discovery_messages.hpp"
 #include "messages/interfaces.hpp"
 
 namespace troupe {
@@ -43,6 +44,9 @@ struct node_links_config {
   std::uint32_t targets_max = 1'024;
 };
 
+/// The door with its entrance for this node's own discovery.
+using local_node_links_actor = node_gate_actor::extend<auto(found_nodes)->caf::result<void>>;
+
 // node_links: the node's door and its links to the other nodes.
 //
 // Publishes itself at the listening port and connects to the seeds, then to every node that a linked one names, so
@@ -62,10 +66,10 @@ class node_links_state {
 public:
   static inline const char* name = "troupe.node-links";
 
-  node_links_state(node_gate_actor::pointer self, node_links_config config);
+  node_links_state(local_node_links_actor::pointer self, node_links_config config);
   ~node_links_state();
 
-  node_gate_actor::behavior_type make_behavior();
+  local_node_links_actor::behavior_type make_behavior();
 
 private:
   struct link {
@@ -109,7 +113,7 @@ private:
   void take(fleet_share&);
   directory_actor directory() const;
 
-  node_gate_actor::pointer self_;
+  local_node_links_actor::pointer self_;
   node_links_config config_;
   caf::io::middleman_actor middleman_;
   /// Two nodes that try at the same time must not do so for ever.
@@ -125,6 +129,6 @@ private:
   caf::actor_addr directory_;
 };
 
-node_gate_actor spawn_node_links(caf::actor_system&, node_links_config);
+local_node_links_actor spawn_node_links(caf::actor_system&, node_links_config);
 
 } // namespace troupe

@@ -20,6 +20,7 @@
 #include "actors/node/executors.hpp"
 #include "actors/node/exit_code.hpp"
 #include "actors/node/frontend_child.hpp"
+#include "actors/node/lease_keeper.hpp"
 #include "actors/node/local_services.hpp"
 #include "actors/node/node_children.hpp"
 #include "actors/node/node_links.hpp"
@@ -132,6 +133,23 @@ child_spec links_child(caf::actor_system& system, const cluster_section& section
   return spec;
 }
 
+child_spec lease_child(caf::actor_system& system, const cluster_section& section, const node_identity& identity,
+                       const std::atomic<std::uint16_t>& port) {
+  lease_keeper_config leases;
+  leases.folder = section.lease_folder;
+  leases.lease_time = section.lease_time;
+  leases.cluster = section.name;
+  leases.node = identity.node;
+  leases.life = identity.life;
+  leases.address = [host = section.listen.host, &port] {
+    return port == 0 ? std::string{} : to_string(listen_address{host, port});
+  };
+  child_spec spec;
+  spec.name = local_services::lease_keeper;
+  spec.start = [&system, leases] { return caf::actor_cast<caf::strong_actor_ptr>(spawn_lease_keeper(system, leases)); };
+  return spec;
+}
+
 /// Waits until this node's workers are registered, and gateway and node plane listen; false if the node gave up or took
 /// too long. A node whose decode workers are elsewhere does not wait for them: /health says whether they are there.
 bool wait_until_ready(caf::actor_system& system, const node_config& config,
@@ -226,6 +244,8 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   auto children = make_node_children(system, config, std::move(parts));
   if (config.cluster)
     children.push_back(links_child(system, *config.cluster, identity, plane_port));
+  if (config.cluster && !config.cluster->lease_folder.empty())
+    children.push_back(lease_child(system, *config.cluster, identity, plane_port));
   if (config.http)
     children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));

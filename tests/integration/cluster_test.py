@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several nodes as real processes: a worker's death, stop or drain in mid-stream that the client does not see."""
+import pathlib
 import random
 import re
 import signal
@@ -72,7 +73,8 @@ class Cluster:
     """One frontend and some workers."""
 
     def __init__(self, workers=("a", "b"), engine="mock", step=STEP, drain="10s", name="test", front_decodes=False,
-                 certificates=None):
+                 certificates=None, leases=None):
+        self.leases = leases
         self.engine, self.step, self.drain, self.name = engine, step, drain, name
         self.certificates = certificates
         roles = self.worker("decode") if front_decodes else "}\n"
@@ -88,10 +90,12 @@ class Cluster:
         return WORKER.format(role=role, engine=self.engine, step=self.step, drain=self.drain)
 
     def head(self, node, seeds, cluster=None, certificates=None):
-        quoted = ", ".join(f'"{seed}"' for seed in seeds)
+        quoted = "" if self.leases else ", ".join(f'"{seed}"' for seed in seeds)
         folder = certificates or self.certificates
         security = (f'certificate = "{folder}/{node}.pem"\n    key = "{folder}/{node}.key"\n    ca = "{folder}/ca.pem"'
                     if folder else "")
+        if self.leases:
+            security += f'lease-folder = "{self.leases}"\n    lease-time = 1s'
         return HEAD.format(model=MODEL, cluster=cluster or self.name, node=node, seeds=quoted, security=security)
 
     def start(self, worker):
@@ -234,6 +238,20 @@ class SeveralNodes(unittest.TestCase):
         self.addCleanup(joined.end)
         self.assertIn("is ready", joined.ready)
         cluster.expect(2)
+
+    def test_nodes_find_each_other_by_leases_in_a_shared_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            cluster = self.cluster(leases=folder)
+            leases = lambda: sorted(file.name for file in pathlib.Path(folder).iterdir())
+            self.assertEqual(leases(), ["a.lease", "b.lease", "front.lease"])
+            undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
+            readers = Readers(cluster.front, self.PROMPTS, self.TOKENS)
+            cluster.kill("a")
+            self.assert_whole(readers, undisturbed, self.TOKENS)
+            cluster.start("a")
+            cluster.expect(2)
+            self.assertEqual(cluster.workers.pop("b").end(), 0)
+            self.assertEqual(leases(), ["a.lease", "front.lease"])
 
     def test_a_node_of_another_cluster_is_refused_with_a_line(self):
         cluster = self.cluster(("a",))

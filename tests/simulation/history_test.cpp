@@ -57,7 +57,9 @@ const damage damages[] = {
 
 } // namespace
 
-TEST_CASE("a sound history passes, with a failure and an excused request in it") { CHECK(check_history(sound()).empty()); }
+TEST_CASE("a sound history passes, with a failure and an excused request in it") {
+  CHECK(check_history(sound()).empty());
+}
 
 TEST_CASE("a history that is damaged anywhere does not") {
   for (auto& d : damages) {

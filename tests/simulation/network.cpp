@@ -47,7 +47,8 @@ std::string address_of(host_index host) { return "10.0.0." + std::to_string(host
 // -- one process -----------------------------------------------------------------------------------
 
 network_port::network_port(network& net, host_index host, std::uint32_t process, caf::actor_system& system)
-  : network_(net), host_(host), process_(process), id_(system.node()), system_(system), proxies_(system, *this), unit_(&system) {
+  : network_(net), host_(host), process_(process), id_(system.node()), system_(system), proxies_(system, *this),
+    unit_(&system) {
   unit_.proxy_registry_ptr(&proxies_);
 }
 
@@ -77,9 +78,8 @@ caf::strong_actor_ptr network_port::make_proxy(caf::node_id node, caf::actor_id 
   // The other process tells us when the actor ends.
   network_.send(*this, *other, [id, me = this](network_port& there) {
     auto tell = [id, me, &there](const caf::error& why) {
-      there.network_.send(there, *me, [id, from = there.id_, why](network_port& here) {
-        here.proxies_.erase(from, id, why);
-      });
+      there.network_.send(there, *me,
+                          [id, from = there.id_, why](network_port& here) { here.proxies_.erase(from, id, why); });
     };
     if (auto actor = there.system_.registry().get(id))
       actor->get()->attach_functor(tell);
@@ -105,8 +105,7 @@ void network_port::send(const caf::node_id& to, caf::actor_id receiver, caf::mai
   caf::binary_serializer sink{&unit_, bytes};
   if (!sink.apply(what->payload))
     std::abort(); // a message that cannot cross a wire: a defect of the message
-  auto deliver = [receiver, sender, mid = what->mid, bytes = std::move(bytes),
-                  from = id_](network_port& here) {
+  auto deliver = [receiver, sender, mid = what->mid, bytes = std::move(bytes), from = id_](network_port& here) {
     auto target = here.system_.registry().get(receiver);
     auto source = sender == 0 ? nullptr : here.proxies_.get_or_put(from, sender);
     if (!target) {
@@ -263,10 +262,9 @@ void network::establish(network_port& a, network_port& b) {
   }
 }
 
-void network::connect(
-  network_port& from, host_index host, std::uint16_t port, caf::io::middleman_actor::pointer self,
-  caf::typed_response_promise<caf::node_id, caf::strong_actor_ptr, std::set<std::string>> promise,
-  virtual_instant until) {
+void network::connect(network_port& from, host_index host, std::uint16_t port, caf::io::middleman_actor::pointer self,
+                      caf::typed_response_promise<caf::node_id, caf::strong_actor_ptr, std::set<std::string>> promise,
+                      virtual_instant until) {
   time_.after(latency() + latency(), [=, this, &from]() mutable {
     if (from.dead_)
       return;
@@ -277,9 +275,8 @@ void network::connect(
         promise.deliver(caf::make_error(why));
       });
     };
-    auto target = std::ranges::find_if(ports_, [&](auto& p) {
-      return !p->dead_ && p->host_ == host && p->listening_.contains(port);
-    });
+    auto target = std::ranges::find_if(
+      ports_, [&](auto& p) { return !p->dead_ && p->host_ == host && p->listening_.contains(port); });
     if (from.frozen_ || is_cut(from.host_, host) || is_cut(host, from.host_)
         || (target != ports_.end() && (*target)->frozen_)) {
       if (time_.now() >= until)
@@ -311,8 +308,7 @@ void network::connect(
     auto gate = to.listening_.at(port);
     to.system_.registry().put(gate->id(), gate);
     self->context(&from.unit_);
-    promise.deliver(to.id_, from.proxies_.get_or_put(to.id_, gate->id()),
-                    std::set<std::string>{});
+    promise.deliver(to.id_, from.proxies_.get_or_put(to.id_, gate->id()), std::set<std::string>{});
   });
 }
 
@@ -331,10 +327,8 @@ caf::io::middleman_actor network::spawn_middleman(network_port& port) {
         -> caf::result<caf::node_id, caf::strong_actor_ptr, std::set<std::string>> {
         auto to = host_of(host);
         connecting_.insert({port.host_, to});
-        auto promise =
-          self->make_response_promise<caf::node_id, caf::strong_actor_ptr, std::set<std::string>>();
-        connect(port, to, number, self, promise,
-                time_.now() + std::chrono::seconds{4});
+        auto promise = self->make_response_promise<caf::node_id, caf::strong_actor_ptr, std::set<std::string>>();
+        connect(port, to, number, self, promise, time_.now() + std::chrono::seconds{4});
         return promise;
       },
       [&port](caf::unpublish_atom, const caf::actor_addr&, std::uint16_t number) -> caf::result<void> {

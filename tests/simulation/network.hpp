@@ -80,11 +80,11 @@ private:
   std::deque<std::function<void()>> kept_;
 };
 
-/// Links between processes under virtual time. A link keeps its messages in order; each takes a drawn time, so that those of
-/// different links overtake each other. Like CAF's network module: a dead process is noticed by its closed connections,
-/// a stopped one or a cut path by heartbeats (silence_max); the end of a link ends the proxies of the other
-/// process; two links that cross in the making are both ended by the heartbeats.
-/// Its model differs in one thing: bytes that a cut path held back arrive when it is whole again.
+/// Links between processes under virtual time. A link keeps its messages in order; each takes a drawn time, so that
+/// those of different links overtake each other. Like CAF's network module: a dead process is noticed by its closed
+/// connections, a stopped one or a cut path by heartbeats (silence_max); the end of a link ends the proxies of the
+/// other process; two links that cross in the making are both ended by the heartbeats. Its model differs in one thing:
+/// bytes that a cut path held back arrive when it is whole again.
 class network {
 public:
   network(timeline& time, splitmix64& random) : time_(time), random_(random) {}

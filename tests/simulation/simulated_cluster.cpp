@@ -63,8 +63,8 @@ void simulated_cluster::start(std::size_t node) {
   observer.on_hub_lost = [this, node] { excuse_streams_of(node, "its stream hub ended"); };
   observer.on_defect = [this](const std::string& what) { history_.add_defect(what); };
   auto life = static_cast<std::uint64_t>(time_.now().time_since_epoch().count());
-  members_[node].lives.push_back(std::make_unique<simulated_node>(time_, random_, network_, fabric_,
-                                                                  plan_.nodes[node], life, std::move(observer)));
+  members_[node].lives.push_back(
+    std::make_unique<simulated_node>(time_, random_, network_, fabric_, plan_.nodes[node], life, std::move(observer)));
 }
 
 void simulated_cluster::run() {

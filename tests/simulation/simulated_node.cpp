@@ -51,9 +51,8 @@ simulated_node::simulated_node(timeline& time, splitmix64& random, network& net,
   caf_config_.set("caf.scheduler.policy", "testing");
   caf_config_.set("caf.logger.console.verbosity", "quiet");
   caf_config_.set("caf.logger.file.verbosity", "quiet");
-  caf_config_.module_factories.emplace_back([id = net.next_node_id()](caf::actor_system& system) {
-    return new caf::net::middleman{system, id};
-  });
+  caf_config_.module_factories.emplace_back(
+    [id = net.next_node_id()](caf::actor_system& system) { return new caf::net::middleman{system, id}; });
   system_ = std::make_unique<caf::actor_system>(caf_config_);
   move_time_to(time_.now());
   port_ = &network_.add(plan_.host, *system_);

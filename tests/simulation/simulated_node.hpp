@@ -49,9 +49,9 @@ struct node_observer {
   std::function<void(const std::string& what)> on_defect;
 };
 
-/// One life of a node: the actors of a real node's process in an actor system of their own, under virtual time. Real are
-/// supervisor, directory, links, router, sessions, stream hub, workers and endpoint; simulated are what they stand on:
-/// CAF's network module, the transport, the mock executor's time; sockets and HTTP are left out.
+/// One life of a node: the actors of a real node's process in an actor system of their own, under virtual time. Real
+/// are supervisor, directory, links, router, sessions, stream hub, workers and endpoint; simulated are what they stand
+/// on: CAF's network module, the transport, the mock executor's time; sockets and HTTP are left out.
 class simulated_node {
 public:
   simulated_node(timeline&, splitmix64&, network&, simulated_fabric&, node_plan, std::uint64_t life, node_observer);

@@ -126,8 +126,8 @@ void simulated_backend::work() {
   auto& random = fabric_.random_;
   auto stalls = fabric_.stalls_left > 0 && fabric_.stall_one_of != 0 && random.below(fabric_.stall_one_of) == 0;
   fabric_.stalls_left -= stalls ? 1 : 0;
-  auto wait = stalls ? std::chrono::microseconds{random.below(static_cast<std::uint32_t>(
-                         std::chrono::microseconds{fabric_.stall_max}.count()))}
+  auto wait = stalls ? std::chrono::microseconds{random.below(
+                         static_cast<std::uint32_t>(std::chrono::microseconds{fabric_.stall_max}.count()))}
                      : std::chrono::microseconds{random.below(400) + 1};
   fabric_.time_.after(wait, [this, alive = alive_] {
     if (!*alive || dead_)
@@ -156,9 +156,8 @@ errc simulated_backend::check(const transfer& t) const {
   if (target == owner->regions_.end() || t.target_run.offset + t.target_run.bytes > target->second.view.bytes)
     return errc::unknown_region;
   auto permission = target->second.readers.find(self_);
-  return permission != target->second.readers.end() && permission->second == t.target.permission
-           ? errc::none
-           : errc::unknown_region;
+  return permission != target->second.readers.end() && permission->second == t.target.permission ? errc::none
+                                                                                                 : errc::unknown_region;
 }
 
 void simulated_backend::begin() {

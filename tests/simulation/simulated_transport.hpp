@@ -57,8 +57,8 @@ private:
 };
 
 /// Like a back end between processes: a write is checked when its copy begins, and lands when it ends, whatever was
-/// withdrawn meanwhile; the copies of one endpoint are made by it, one after the other, so that a process which is stopped in
-/// mid-copy lands its bytes when it goes on. Memory that was removed from the back end is not written.
+/// withdrawn meanwhile; the copies of one endpoint are made by it, one after the other, so that a process which is
+/// stopped in mid-copy lands its bytes when it goes on. Memory that was removed from the back end is not written.
 class simulated_backend final : public transport::backend {
 public:
   simulated_backend(simulated_fabric&, network_port&, std::function<void()> news);

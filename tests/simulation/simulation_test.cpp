@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole clusters under virtual time. TROUPE_SEED=N runs one seed, printing its plan and its nodes' log; TROUPE_SEEDS=A-B a range.
+// Whole clusters under virtual time. TROUPE_SEED=N runs one seed, printing its plan and its nodes' log;
+// TROUPE_SEEDS=A-B a range.
 #include <doctest/doctest.h>
 
 #include <cstdlib>

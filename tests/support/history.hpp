@@ -11,8 +11,8 @@
 
 namespace troupe::test {
 
-/// What clients and workers saw in one run, in order: whoever runs a scenario writes it, check_history judges it. The real
-/// nodes' tests write the same as JSON lines (read_history).
+/// What clients and workers saw in one run, in order: whoever runs a scenario writes it, check_history judges it. The
+/// real nodes' tests write the same as JSON lines (read_history).
 struct history {
   /// A request that a frontend has accepted. What is not known is not checked.
   struct accepted {
@@ -74,7 +74,8 @@ std::string text_of(const std::vector<token_id>&);
 
 /// Sentences about what must hold whatever fails, and does not: a request ends exactly once, by a finish or an error
 /// event; token indices go from 0 without gap or repeat; a finished request's text is the undisturbed one and its usage
-/// what was sent, and what a failed one had got is a prefix of it; at rest nothing is in flight and all blocks are free.
+/// what was sent, and what a failed one had got is a prefix of it; at rest nothing is in flight and all blocks are
+/// free.
 std::vector<std::string> check_history(const history&);
 
 } // namespace troupe::test

@@ -9,8 +9,8 @@
 
 namespace troupe::test {
 
-/// One JSON object per line, as tests/integration/history.py writes them: its "event" is accepted, output, ended, excused,
-/// at_rest or defect, the other members are named as in history. The error names the line.
+/// One JSON object per line, as tests/integration/history.py writes them: its "event" is accepted, output, ended,
+/// excused, at_rest or defect, the other members are named as in history. The error names the line.
 expected<history, std::string> read_history(std::istream&);
 
 } // namespace troupe::test
