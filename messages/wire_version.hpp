@@ -5,7 +5,8 @@
 
 namespace troupe {
 
-/// Bumped whenever the layout of a message changes. Nodes of different wire versions never talk.
+/// Bumped whenever the layout of a message changes. Nodes of different wire versions greet each other (node_hello, whose
+/// layout never changes) and then part.
 inline constexpr std::uint16_t wire_version = 4;
 
 } // namespace troupe

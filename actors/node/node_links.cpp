@@ -8,6 +8,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
+#include <fmt/format.h>
 
 #include "actors/log/log.hpp"
 #include "actors/log/unhandled_exception.hpp"
@@ -175,18 +176,21 @@ node_hello node_links_state::hello() const {
   return {config_.node,
           config_.life,
           config_.cluster,
-          wire_version,
+          config_.wire,
           to_string(config_.listen),
           caf::actor_cast<node_gate_actor>(self_)};
 }
 
 caf::error node_links_state::refusal(const node_hello& other) const {
+  // One sentence for both sides' logs.
   if (other.cluster != config_.cluster)
     return to_caf_error(
-      {errc::invalid_argument, "it belongs to cluster '" + other.cluster + "', not '" + config_.cluster + "'"});
-  if (other.wire != wire_version)
-    return to_caf_error({errc::invalid_argument, "it speaks wire version " + std::to_string(other.wire) + ", not "
-                                                   + std::to_string(wire_version)});
+      {errc::invalid_argument, fmt::format("node '{}' belongs to cluster '{}' and node '{}' to cluster '{}'",
+                                           other.node, other.cluster, config_.node, config_.cluster)});
+  if (other.wire != config_.wire)
+    return to_caf_error(
+      {errc::invalid_argument, fmt::format("node '{}' speaks wire version {} and node '{}' version {}", other.node,
+                                           other.wire, config_.node, config_.wire)});
   if (other.node.empty() || (other.node == config_.node && other.life != config_.life))
     return to_caf_error({errc::invalid_argument, "two nodes have the name '" + other.node + "'"});
   auto known = links_.find(other.node);

@@ -16,6 +16,7 @@
 #include "actors/config/address.hpp"
 #include "actors/node/discovery_messages.hpp"
 #include "messages/interfaces.hpp"
+#include "messages/wire_version.hpp"
 
 namespace troupe {
 
@@ -24,6 +25,7 @@ struct node_links_config {
   std::string node;
   std::uint64_t life = 0;
   std::string cluster;
+  std::uint16_t wire = wire_version;
   listen_address listen;
   /// Nodes to find the others by; never given up.
   std::vector<listen_address> seeds;

@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "actors/security/certificates.hpp"
-#include "messages/wire_version.hpp"
+#include "actors/security/tls_watch.hpp"
 
 namespace troupe {
 
@@ -59,6 +59,7 @@ node_system_config::node_system_config(const node_config& config) {
   });
   load<caf::io::middleman>();
   if (config.cluster->encrypted()) {
+    watch_tls_connections();
     load<caf::openssl::manager>();
     set("caf.openssl.certificate", config.cluster->certificate.string());
     set("caf.openssl.key", config.cluster->key.string());
@@ -66,8 +67,8 @@ node_system_config::node_system_config(const node_config& config) {
   }
   set("caf.middleman.heartbeat-interval", heartbeat_interval);
   set("caf.middleman.connection-timeout", connection_timeout);
-  set("caf.middleman.app-identifiers",
-      std::vector<std::string>{fmt::format("troupe/{}/{}", wire_version, config.cluster->name)});
+  // Cluster and wire version are in node_hello, so that both sides can say why they do not agree.
+  set("caf.middleman.app-identifiers", std::vector<std::string>{"troupe"});
 }
 
 } // namespace troupe

@@ -253,13 +253,19 @@ class SeveralNodes(unittest.TestCase):
             self.assertEqual(cluster.workers.pop("b").end(), 0)
             self.assertEqual(leases(), ["a.lease", "front.lease"])
 
-    def test_a_node_of_another_cluster_is_refused_with_a_line(self):
+    def assert_refused_once(self, node, words):
+        """Exactly one line of its log says so, however often the stranger tries."""
+        lines = lambda: [line for line in node.log if words in line]
+        self.assertTrue(wait_until(lines), node.log)
+        time.sleep(0.5)
+        self.assertEqual(len(lines()), 1, node.log)
+
+    def test_a_node_of_another_cluster_is_refused_with_a_line_on_both_sides(self):
         cluster = self.cluster(("a",))
         stranger = NodeProcess(TROUPE, cluster.head("x", [cluster.seed], "other") + cluster.worker("decode"))
         self.addCleanup(stranger.end)
-        self.assertTrue(wait_until(lambda: any("incompatible" in line for line in stranger.log)))
-        time.sleep(0.5)
-        self.assertEqual(len([line for line in stranger.log if "incompatible" in line]), 1)
+        for node in [stranger, cluster.front]:
+            self.assert_refused_once(node, "node 'x' belongs to cluster 'other' and node 'front' to cluster 'test'")
         cluster.expect(1)
 
     def test_only_nodes_whose_certificate_the_authority_signed_are_linked(self):
@@ -277,10 +283,17 @@ class SeveralNodes(unittest.TestCase):
                     r"\n +(certificate|key|ca) = .*", "", config)
                 stranger = NodeProcess(TROUPE, config)
                 self.assertTrue(wait_until(lambda: any("no link to a node" in line for line in stranger.log)))
+                if certificates: # whichever looks first
+                    self.assert_refused_once(stranger, "was refused")
+                    self.assert_refused_once(cluster.front, "this node was refused")
+                else:
+                    self.assert_refused_once(cluster.front, "a connection was refused")
                 stranger.end()
             with socket.create_connection(("127.0.0.1", int(cluster.seed.split(":")[1]))) as half_open:
                 half_open.sendall(random.Random(6).randbytes(4096))
                 cluster.expect(2)
+                # Whatever strangers did, it was nobody else's business.
+                self.assertEqual([line for line in cluster.front.log if "a link ended" in line], [])
                 readers = Readers(cluster.front, self.PROMPTS, self.TOKENS)
                 cluster.kill("a")
                 self.assert_whole(readers, undisturbed, self.TOKENS)

@@ -101,6 +101,30 @@ TEST_CASE("a session that is killed frees what its request held") {
   }
 }
 
+TEST_CASE("what a client has is not generated again by the worker that goes on") {
+  scenario node{{.prefill_workers = 0}};
+  node.start(scenario::make_request(1, 100, 40));
+  node.settle_steps(20);
+  auto had = static_cast<std::int64_t>(node.client(1).tokens.size());
+  REQUIRE(had > 10);
+  auto generated = node.metric("output-tokens", "decode");
+  node.kill(decode_1);
+  node.advance(5s);
+  REQUIRE(node.client(1).finish == finish_reason::length);
+  CHECK(node.metric("output-tokens", "decode") - generated == 40 - had);
+}
+
+TEST_CASE("a prompt is not computed any further for a decode worker that ended") {
+  scenario node{{.blocks = 128, .chunk_tokens = 50}};
+  node.start(scenario::make_request(1, 1000, 40));
+  node.settle_steps(2);
+  REQUIRE(node.load_of(prefill_1).running == 1);
+  node.kill(decode_1);
+  auto load = node.load_of(prefill_1);
+  CHECK(load.running == 0);
+  CHECK(load.prefill_tokens == 0);
+}
+
 TEST_CASE("the fourth failure within ten seconds ends the node, a fourth one later does not") {
   SUBCASE("within") {
     scenario node{{}};

@@ -99,8 +99,9 @@ struct links_fixture : virtual_time {
   }
 
   node_gate_actor start(const std::string& name, std::uint16_t port, std::vector<std::uint16_t> seeds,
-                        const std::string& cluster = "c", std::uint64_t life = 1) {
+                        const std::string& cluster = "c", std::uint64_t life = 1, std::uint16_t wire = wire_version) {
     node_links_config c;
+    c.wire = wire;
     c.node = name;
     c.life = life;
     c.cluster = cluster;
@@ -177,11 +178,12 @@ TEST_CASE("a link that ends is reported, and made again once the node is back in
   CHECK(f.heard->left.size() == 1);
 }
 
-TEST_CASE("a node of another cluster, or with the name of a node that is there, is refused") {
+TEST_CASE("a node of another cluster or wire version, or with the name of a node that is there, is refused") {
   links_fixture f;
   auto front = f.start("front", 1, {});
   auto stranger = f.start("x", 2, {1}, "other");
   auto twin = f.start("front", 3, {1}, "c", 2);
+  auto newer = f.start("y", 4, {1}, "c", 1, wire_version + 1);
   f.pass(5s);
   CHECK(f.hearers_of(front, "front") == 0);
   CHECK(f.heard->left.empty());
