@@ -65,7 +65,7 @@ std::chrono::nanoseconds duration_of(const step& s, const time_model& time) {
 class mock_executor::device {
 public:
   explicit device(mock_options options)
-    : options_(std::move(options)), kv_(options_.layers, options_.kv_blocks, options_.block_tokens),
+    : options_(std::move(options)), kv_(options_.layers, options_.kv_blocks, options_.block_tokens, options_.kv_memory),
       info_(info_of(options_, kv_)), recent_(options_.steps_in_flight_max),
       queue_(options_.slots_max, options_.steps_in_flight_max) {}
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gpu/executor.hpp"
@@ -48,6 +49,8 @@ struct mock_options {
   std::vector<token_id> drawn_tokens;
   std::uint16_t layers = 2;
   std::uint32_t kv_blocks = 64;
+  /// KV goes here, if it is large enough, e.g. so that other processes can write it; else into memory of its own.
+  std::optional<region_view> kv_memory;
   std::uint16_t block_tokens = 16;
   std::uint32_t slots_max = 64;
   std::uint32_t rows_max = 64;

@@ -33,7 +33,8 @@ void for_each_stamp(const cache_group& group, std::span<const block_id> table, s
 
 std::uint64_t extend(std::uint64_t prefix, token_id token) { return mix64(prefix ^ (std::uint64_t{token} << 1 | 1)); }
 
-mock_kv::mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block_tokens) {
+mock_kv::mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block_tokens,
+                 const std::optional<region_view>& memory) {
   group_.layers = layers;
   group_.block_tokens = block_tokens;
   group_.blocks = blocks;
@@ -43,19 +44,24 @@ mock_kv::mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block
   group_.stride[1] = group_.stride[2];
   group_.stride[0] = group_.stride[1] * 2;
   group_.block_bytes = static_cast<std::uint64_t>(group_.stride[0]) * layers;
-  bytes_.resize(group_.block_bytes * blocks);
+  const auto bytes = group_.block_bytes * blocks;
+  if (memory && memory->bytes >= bytes) {
+    memory_ = *memory;
+    return;
+  }
+  own_.resize(bytes);
+  memory_ = {own_.data(), own_.size(), memory_kind::host};
 }
 
 void mock_kv::write(std::span<const block_id> table, std::uint32_t position, std::uint64_t prefix) {
-  for_each_stamp(group_, table, position, prefix, [&](std::uint64_t offset, const stamp& s) {
-    std::memcpy(bytes_.data() + offset, s.data(), sizeof s);
-  });
+  for_each_stamp(group_, table, position, prefix,
+                 [&](std::uint64_t offset, const stamp& s) { std::memcpy(memory_.data + offset, s.data(), sizeof s); });
 }
 
 bool mock_kv::holds(std::span<const block_id> table, std::uint32_t position, std::uint64_t prefix) const {
   bool equal = true;
   for_each_stamp(group_, table, position, prefix, [&](std::uint64_t offset, const stamp& s) {
-    equal = equal && std::memcmp(bytes_.data() + offset, s.data(), sizeof s) == 0;
+    equal = equal && std::memcmp(memory_.data + offset, s.data(), sizeof s) == 0;
   });
   return equal;
 }

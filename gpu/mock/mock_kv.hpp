@@ -17,17 +17,20 @@ std::uint64_t extend(std::uint64_t prefix, token_id token);
 /// prefix hash, and a hash of it with layer and part.
 class mock_kv {
 public:
-  mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block_tokens);
+  /// In `memory`, if that is large enough; else in memory of its own.
+  mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block_tokens,
+          const std::optional<region_view>& memory);
 
   const cache_group& group() const { return group_; }
-  region_view memory() { return {bytes_.data(), bytes_.size(), memory_kind::host}; }
+  region_view memory() const { return memory_; }
 
   void write(std::span<const block_id> table, std::uint32_t position, std::uint64_t prefix);
   bool holds(std::span<const block_id> table, std::uint32_t position, std::uint64_t prefix) const;
 
 private:
   cache_group group_;
-  std::vector<std::byte> bytes_;
+  std::vector<std::byte> own_;
+  region_view memory_;
 };
 
 } // namespace troupe::gpu::mock

@@ -112,7 +112,7 @@ MUTATIONS = [
              "    if (landing.peer.worker.address() == worker)", "    if (landing.peer.worker.address() != worker)", ["simulation_test"]),
     Mutation("cluster: blocks of a lost writer are not fenced", LANDING,
              "    fence_endpoint(landing.mapped().request, landing.mapped().peer.endpoint);", "    release(landing.mapped().request);",
-             ["simulation_test"]),
+             ["simulation_test", "late_write_test"]),
     Mutation("a prompt is computed for a worker that is gone", "actors/worker/prefill_worker.cpp",
              "    if (job.asker == asker)", "    if (job.asker != asker)", ["scenario_test"]),
     Mutation("a continuation begins anew", "actors/frontend/request_session.cpp",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A process of its own that writes into a peer's region, whole and again and again, until it is refused:
-// shared_memory_writer SELF OWNER DESCRIPTION BYTES, whole MiB. Neighbouring writes carry different bytes.
+// shared_memory_writer SELF OWNER DESCRIPTION BYTES, whole MiB. Neighbouring writes carry different bytes. With more
+// arguments, only from each of these offsets on, BYTES / their number.
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,7 +30,7 @@ std::uint64_t number(const char* text) {
 } // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5)
+  if (argc < 5)
     return 2;
   ::alarm(60); // never outlives its test by much
   auto self = shared_memory_backend::make(peer_id{number(argv[1])});
@@ -43,10 +44,14 @@ int main(int argc, char** argv) {
   auto target = (*self)->import(peer_id{number(argv[2])}, argv[3]);
   if (!source || !target)
     return 2;
-  run to{0, bytes};
+  std::vector<run> to{{0, bytes}};
+  if (argc > 5)
+    to.clear();
+  for (int i = 5; i < argc; ++i)
+    to.push_back({number(argv[i]), bytes / static_cast<std::uint64_t>(argc - 5)});
   for (std::uint64_t round = 0;; ++round) {
     std::vector<run> from(bytes / piece_bytes, run{round % 2 * piece_bytes, piece_bytes});
-    auto what = (*self)->write(*source, from, *target, std::span{&to, 1}, {}, soon());
+    auto what = (*self)->write(*source, from, *target, to, {}, soon());
     auto result = what ? await_end(**self).result : what.error().code;
     if (result != errc::none) {
       std::printf("%s\n", to_string(result).c_str());
