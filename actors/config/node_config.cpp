@@ -76,6 +76,11 @@ void describe(field_visitor& f, model_section& x) {
 
 void describe(field_visitor& f, worker_section& x) {
   f.count(x.count, {"count", "How many of them."}, {1, 64});
+  f.choice(x.isolation,
+           {"isolation",
+            "thread runs them in the node's process; process gives each a child process, which has compute threads of "
+            "its own and is restarted if it ends."},
+           {"thread", "process"});
   f.count(x.chunk_tokens, {"chunk-tokens", "Prompt tokens of one request in one step."}, {1, 65'536});
   f.count(x.batch_tokens, {"batch-tokens", "Tokens of all requests in one step."}, {1, 65'536});
   f.count(x.running_max, {"running-max", "Requests that hold KV blocks at a time."}, {1, 4'096});
@@ -160,6 +165,13 @@ void describe(field_visitor& f, log_config& x) {
   f.choice(x.level, {"level", "Least level that is written."}, {"trace", "debug", "info", "warning", "error", "off"});
   f.choice(x.format, {"format", "text is `time level component message key=value`, json one object per line."},
            {"text", "json"});
+}
+
+bool has_isolated_workers(const node_config& config) {
+  auto isolated = [](const std::optional<worker_section>& x) {
+    return x && x->isolation == isolation_kind::process;
+  };
+  return isolated(config.prefill_worker) || isolated(config.decode_worker);
 }
 
 node_config default_config(std::filesystem::path model) {

@@ -85,9 +85,13 @@ struct router_section {
   friend bool operator==(const router_section&, const router_section&) = default;
 };
 
+/// Where a worker runs: among the node's actors, or in a child process of its own.
+enum class isolation_kind : std::uint8_t { thread, process };
+
 /// `prefill-worker` and `decode-worker`: bounds of each worker of that role.
 struct worker_section {
   std::uint32_t count = 1;
+  isolation_kind isolation = isolation_kind::thread;
   std::uint32_t chunk_tokens = 256;
   std::uint32_t batch_tokens = 512;
   std::uint32_t running_max = 64;
@@ -171,6 +175,9 @@ struct node_config {
 
 /// Visits every option in the order of reference.conf.
 void describe(field_visitor&, node_config&);
+
+/// Whether some of its workers run in child processes.
+bool has_isolated_workers(const node_config&);
 
 /// What `troupe run MODEL.gguf` runs: prefill and decode worker in this process, every prompt handed
 /// over, a gateway at a port that the system chooses.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "actors/node/executors.hpp"
 #include "actors/node/exit_code.hpp"
 #include "actors/node/frontend_child.hpp"
+#include "actors/node/isolated_workers.hpp"
 #include "actors/node/lease_keeper.hpp"
 #include "actors/node/local_services.hpp"
 #include "actors/node/node_children.hpp"
@@ -33,6 +35,8 @@ namespace {
 
 /// How long the actors of a node may take to find each other.
 constexpr std::chrono::seconds start_time_max{30};
+/// The same with child processes, which load the model only then.
+constexpr std::chrono::minutes isolated_start_time_max{30};
 
 /// Why the node gave up, told from the supervisor to the main thread.
 class end_notice {
@@ -62,7 +66,7 @@ private:
 /// Loads the model, with a line per tenth of it.
 expected<loaded_model, error> load_with_progress(const node_config& config) {
   auto mock = config.executor.kind == executor_kind::mock;
-  auto computes = !mock && (config.prefill_worker || config.decode_worker);
+  auto computes = !mock && !worker_names(config).empty();
   std::uint64_t tenth = 0;
   auto progress = [&](gpu::host::load_progress p) {
     auto now = p.bytes_total == 0 ? 10 : p.bytes_done * 10 / p.bytes_total;
@@ -150,13 +154,17 @@ child_spec lease_child(caf::actor_system& system, const cluster_section& section
   return spec;
 }
 
+std::chrono::seconds start_limit(const node_config& config) {
+  return has_isolated_workers(config) ? isolated_start_time_max : start_time_max;
+}
+
 /// Waits until this node's workers are registered, and gateway and node plane listen; false if the node gave up or took
 /// too long. A node whose decode workers are elsewhere does not wait for them: /health says whether they are there.
 bool wait_until_ready(caf::actor_system& system, const node_config& config,
                       const std::atomic<std::uint16_t>& plane_port, const end_notice& notice) {
   auto waits_for_health = !config.cluster || config.decode_worker;
   caf::scoped_actor self{system};
-  auto until = std::chrono::steady_clock::now() + start_time_max;
+  auto until = std::chrono::steady_clock::now() + start_limit(config);
   while (notice.code() == exit_code::ok && std::chrono::steady_clock::now() < until) {
     auto healthy = !waits_for_health;
     if (auto directory = local_services::find<directory_actor>(system, local_services::directory);
@@ -202,15 +210,17 @@ void drain(caf::actor_system& system, const node_supervisor_actor& supervisor, s
 
 } // namespace
 
-int run_node(const node_config& config, const node_ready_callback& ready) {
+int run_node(const node_config& given, const node_ready_callback& ready) {
   init_actor_types();
+  auto config = given;
+  if (!config.cluster && has_isolated_workers(config))
+    config.cluster = make_private_cluster();
   auto identity = config.cluster ? make_node_identity(*config.cluster) : node_identity{};
   if (config.cluster)
     if (auto usable = check_cluster_files(*config.cluster); !usable) {
       log_error("cluster", "certificates cannot be used", {{"why", usable.error().context}});
       return static_cast<int>(usable.error().code == errc::invalid_config ? exit_code::config : exit_code::resource);
     }
-  auto has_workers = config.prefill_worker || config.decode_worker;
   auto model = load_with_progress(config);
   if (!model) {
     log_error("model", "not loaded", {{"why", model.error().context}});
@@ -219,7 +229,7 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   node_parts parts;
   parts.model = model->served.name;
   parts.identity = identity;
-  if (has_workers) {
+  if (!worker_names(config).empty()) {
     auto plan = plan_executors(config, model->weights);
     if (!plan) {
       log_error("executor", "not made", {{"why", plan.error().context}});
@@ -242,10 +252,12 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
 
   parts.make_backend = transports_of(config);
   auto children = make_node_children(system, config, std::move(parts));
-  if (config.cluster)
+  if (config.cluster) {
     children.push_back(links_child(system, *config.cluster, identity, plane_port));
-  if (config.cluster && !config.cluster->lease_folder.empty())
-    children.push_back(lease_child(system, *config.cluster, identity, plane_port));
+    if (!config.cluster->lease_folder.empty())
+      children.push_back(lease_child(system, *config.cluster, identity, plane_port));
+    std::ranges::move(make_isolated_workers(system, config, identity, plane_port), std::back_inserter(children));
+  }
   if (config.http)
     children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
@@ -255,12 +267,12 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   if (!wait_until_ready(system, config, plane_port, notice)) {
     auto code = notice.code();
     if (code == exit_code::ok)
-      log_error("node", "not ready in time", {{"seconds", std::to_string(start_time_max.count())}});
+      log_error("node", "not ready in time", {{"seconds", std::to_string(start_limit(config).count())}});
     caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
     return static_cast<int>(code == exit_code::ok ? exit_code::internal : code);
   }
   auto url = config.http ? find_url(system) : std::string{};
-  auto plane = config.cluster ? to_string(listen_address{config.cluster->listen.host, plane_port}) : std::string{};
+  auto plane = given.cluster ? to_string(listen_address{config.cluster->listen.host, plane_port}) : std::string{};
   auto result = ready({url, plane, model->served.name, notice.fd()});
   if (notice.code() != exit_code::ok)
     result = static_cast<int>(notice.code());

@@ -12,7 +12,7 @@ namespace troupe {
 struct running_node {
   /// "http://127.0.0.1:8000", with the port that it really has; empty if it runs no gateway.
   std::string url;
-  /// "127.0.0.1:7400", where other nodes find this one; empty if it is alone.
+  /// "127.0.0.1:7400", where other nodes find this one; empty if it is alone, or with its child processes.
   std::string node_plane;
   std::string model_name;
   /// Becomes readable when the node has given up (an actor failed too often, the device is lost).

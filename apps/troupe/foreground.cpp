@@ -31,12 +31,7 @@ std::string curl_line(const running_node& node) {
          + shell_word(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-exit_code wait_for_the_end(const running_node& node) {
-  chat::signal_pipe signals;
-  if (!signals.open()) {
-    log_error("node", "no pipe for signals could be had");
-    return exit_code::resource;
-  }
+void print_addresses(const running_node& node) {
   if (!node.url.empty())
     std::printf("%s is ready at %s\n%s\n", node.model_name.c_str(), node.url.c_str(), curl_line(node).c_str());
   else
@@ -44,10 +39,14 @@ exit_code wait_for_the_end(const running_node& node) {
   if (!node.node_plane.empty())
     std::printf("other nodes find this one at %s\n", node.node_plane.c_str());
   std::fflush(stdout);
-  const auto woken = chat::wait_for(node.ended_fd, chat::direction::read, signals.fd(), chat::deadline::max());
+}
+
+exit_code wait_for_the_end(const running_node& node, std::optional<chat::signal_pipe>& signals) {
+  const auto woken = chat::wait_for(node.ended_fd, chat::direction::read, signals->fd(), chat::deadline::max());
   if (woken == chat::wake::interrupted)
     log_info("node", "ending: asked by a signal; a second one ends at once");
   // From here signals have their usual meaning again, so that a second one ends the process.
+  signals.reset();
   return woken == chat::wake::interrupted ? exit_code::ok : exit_code::internal;
 }
 
@@ -61,10 +60,22 @@ std::optional<node_config> read_config_or_complain(const std::filesystem::path& 
   return std::nullopt;
 }
 
+exit_code run_until_signalled(const node_config& config, const announcer& announce) {
+  std::optional<chat::signal_pipe> signals;
+  return static_cast<exit_code>(run_node(config, [&](const running_node& node) {
+    signals.emplace();
+    if (!signals->open()) {
+      log_error("node", "no pipe for signals could be had");
+      return static_cast<int>(exit_code::resource);
+    }
+    announce(node);
+    return static_cast<int>(wait_for_the_end(node, signals));
+  }));
+}
+
 exit_code run_in_foreground(const node_config& config) {
   const log_session logging{config.log};
-  return static_cast<exit_code>(
-    run_node(config, [](const running_node& node) { return static_cast<int>(wait_for_the_end(node)); }));
+  return run_until_signalled(config, print_addresses);
 }
 
 } // namespace troupe
