@@ -53,7 +53,9 @@ int file_of(const std::string& text) {
       return -1;
     done += n > 0 ? static_cast<std::size_t>(n) : 0;
   }
-  return made.get() < 0 ? -1 : moved_up(made.get());
+  if (made.get() < 0 || ::lseek(made.get(), 0, SEEK_SET) != 0)
+    return -1;
+  return moved_up(made.get());
 }
 
 /// What posix_spawn is told. `close_from` runs in the new process, so nothing that other threads open meanwhile

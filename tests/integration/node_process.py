@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -24,6 +25,15 @@ troupe {{
     listen = "127.0.0.1:0"
   }}
 """
+
+
+def wait_until(condition, seconds=20):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 class NodeProcess:
