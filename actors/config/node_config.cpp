@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 // argument's namespace; they are declared here, before their first use.
 void describe(field_visitor&, cluster_section&);
 void describe(field_visitor&, http_section&);
+void describe(field_visitor&, admin_section&);
 void describe(field_visitor&, model_section&);
 void describe(field_visitor&, compute_section&);
 void describe(field_visitor&, kv_section&);
@@ -26,6 +27,7 @@ void describe(field_visitor& f, node_config& x) {
   f.section(x.model, {"model", "What this node serves."});
   f.role(x.cluster, {"cluster", "The plane over which this node finds other nodes and talks with them."});
   f.role(x.http, {"http", "The REST gateway."});
+  f.role(x.admin, {"admin", "The listener for operators: POST /admin/drain, GET /live, /health and /metrics."});
   f.role(x.prefill_worker, {"prefill-worker", "Workers that process prompts and hand their KV blocks over."});
   f.role(x.decode_worker,
          {"decode-worker", "Workers that generate tokens, and process the prompts that are not handed over."});
@@ -67,6 +69,11 @@ void describe(field_visitor& f, http_section& x) {
             {"listen",
              "Address and port in numbers; port 0 lets the system choose. Only loopback addresses until there are "
              "API keys."});
+}
+
+void describe(field_visitor& f, admin_section& x) {
+  f.address(x.listen,
+            {"listen", "Address and port in numbers; port 0 lets the system choose. Only loopback addresses."});
 }
 
 void describe(field_visitor& f, model_section& x) {

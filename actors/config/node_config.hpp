@@ -25,6 +25,13 @@ struct http_section {
   friend bool operator==(const http_section&, const http_section&) = default;
 };
 
+/// `admin`: the listener for whoever operates the node.
+struct admin_section {
+  listen_address listen{"127.0.0.1", 8001};
+
+  friend bool operator==(const admin_section&, const admin_section&) = default;
+};
+
 /// `cluster`: the plane over which nodes find each other and talk.
 struct cluster_section {
   std::string name = "troupe";
@@ -160,6 +167,7 @@ struct node_config {
   /// Present: the node runs that role.
   std::optional<cluster_section> cluster;
   std::optional<http_section> http;
+  std::optional<admin_section> admin;
   std::optional<worker_section> prefill_worker;
   std::optional<worker_section> decode_worker;
   router_section router;

@@ -72,6 +72,8 @@ node_config isolated_worker_config(const node_config& parent, const std::string&
                                    std::uint32_t index, const listen_address& plane) {
   node_config result = parent;
   result.http.reset();
+  if (result.admin)
+    result.admin->listen.port = 0;
   result.prefill_worker.reset();
   result.decode_worker.reset();
   auto& section = role == role_prefill ? result.prefill_worker : result.decode_worker;

@@ -38,7 +38,7 @@ constexpr std::chrono::seconds start_time_max{30};
 /// The same with child processes, which load the model only then.
 constexpr std::chrono::minutes isolated_start_time_max{30};
 
-/// Why the node gave up, told from the supervisor to the main thread.
+/// That the node is to end, told from its actors to the main thread: it gave up, or was asked to.
 class end_notice {
 public:
   end_notice() : fd_(::eventfd(0, EFD_CLOEXEC)) {}
@@ -49,18 +49,29 @@ public:
   /// The first call counts.
   void give_up(exit_code code) {
     auto running = exit_code::ok;
-    if (!code_.compare_exchange_strong(running, code))
-      return;
-    std::uint64_t one = 1;
-    [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
+    if (code_.compare_exchange_strong(running, code))
+      wake();
   }
+  void ask() {
+    if (asked_.exchange(true))
+      return;
+    log_info("node", "ending: asked by POST /admin/drain; a second signal ends at once");
+    wake();
+  }
+  bool asked() const { return asked_; }
   /// ok while the node runs.
   exit_code code() const { return code_; }
   int fd() const { return fd_; }
 
 private:
+  void wake() const {
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
+  }
+
   int fd_;
   std::atomic<exit_code> code_ = exit_code::ok;
+  std::atomic<bool> asked_ = false;
 };
 
 /// Loads the model, with a line per tenth of it.
@@ -102,6 +113,12 @@ node_supervisor_config supervisor_of(const supervisor_section& section, std::vec
   result.give_up = [&notice](const error& why) { notice.give_up(exit_code_of(why.code)); };
   return result;
 }
+
+/// Where a node listens; 0: not yet. They outlive the actors, which listen there after a restart, too.
+struct node_ports {
+  std::atomic<std::uint16_t> plane = 0;
+  std::atomic<std::uint16_t> admin = 0;
+};
 
 /// Where the gateway listens; empty if it does not (yet).
 std::string find_url(caf::actor_system& system) {
@@ -158,10 +175,10 @@ std::chrono::seconds start_limit(const node_config& config) {
   return has_isolated_workers(config) ? isolated_start_time_max : start_time_max;
 }
 
-/// Waits until this node's workers are registered, and gateway and node plane listen; false if the node gave up or took
-/// too long. A node whose decode workers are elsewhere does not wait for them: /health says whether they are there.
-bool wait_until_ready(caf::actor_system& system, const node_config& config,
-                      const std::atomic<std::uint16_t>& plane_port, const end_notice& notice) {
+/// Waits until this node's workers are registered, and everything listens, or somebody asked it to end; false if the
+/// node gave up or took too long. A node whose decode workers are elsewhere does not wait for them: /health says whether they are there.
+bool wait_until_ready(caf::actor_system& system, const node_config& config, const node_ports& ports,
+                      const end_notice& notice) {
   auto waits_for_health = !config.cluster || config.decode_worker;
   caf::scoped_actor self{system};
   auto until = std::chrono::steady_clock::now() + start_limit(config);
@@ -171,7 +188,9 @@ bool wait_until_ready(caf::actor_system& system, const node_config& config,
         waits_for_health && directory)
       self->request(directory, std::chrono::seconds{1}, find_health{})
         .receive([&](const node_health& health) { healthy = health.healthy(); }, [](const caf::error&) {});
-    if (healthy && (!config.cluster || plane_port != 0) && (!config.http || !find_url(system).empty()))
+    auto listens = (!config.cluster || ports.plane != 0) && (!config.admin || ports.admin != 0)
+                   && (!config.http || !find_url(system).empty());
+    if ((healthy && listens) || notice.asked())
       return true;
     self->receive(caf::after(std::chrono::milliseconds{5}) >> [] {});
   }
@@ -246,25 +265,27 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
     log_error("node", "no file descriptor could be had");
     return static_cast<int>(exit_code::resource);
   }
-  std::atomic<std::uint16_t> plane_port = 0;
+  node_ports ports;
   node_system_config cfg{config};
   caf::actor_system system{cfg};
 
   parts.make_backend = transports_of(config);
   auto children = make_node_children(system, config, std::move(parts));
   if (config.cluster) {
-    children.push_back(links_child(system, *config.cluster, identity, plane_port));
+    children.push_back(links_child(system, *config.cluster, identity, ports.plane));
     if (!config.cluster->lease_folder.empty())
-      children.push_back(lease_child(system, *config.cluster, identity, plane_port));
-    std::ranges::move(make_isolated_workers(system, config, identity, plane_port), std::back_inserter(children));
+      children.push_back(lease_child(system, *config.cluster, identity, ports.plane));
+    std::ranges::move(make_isolated_workers(system, config, identity, ports.plane), std::back_inserter(children));
   }
   if (config.http)
     children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
+  if (config.admin)
+    children.push_back(make_admin_child(system, config, [&notice] { notice.ask(); }, ports.admin));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
   // It may also end by a defect, and then nobody else is left to say so. Too late a notice is ignored.
   supervisor->attach_functor([&notice] { notice.give_up(exit_code::internal); });
 
-  if (!wait_until_ready(system, config, plane_port, notice)) {
+  if (!wait_until_ready(system, config, ports, notice)) {
     auto code = notice.code();
     if (code == exit_code::ok)
       log_error("node", "not ready in time", {{"seconds", std::to_string(start_limit(config).count())}});
@@ -272,8 +293,10 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
     return static_cast<int>(code == exit_code::ok ? exit_code::internal : code);
   }
   auto url = config.http ? find_url(system) : std::string{};
-  auto plane = given.cluster ? to_string(listen_address{config.cluster->listen.host, plane_port}) : std::string{};
-  auto result = ready({url, plane, model->served.name, notice.fd()});
+  auto plane = given.cluster ? to_string(listen_address{config.cluster->listen.host, ports.plane}) : std::string{};
+  auto admin =
+    config.admin ? "http://" + to_string(listen_address{config.admin->listen.host, ports.admin}) : std::string{};
+  auto result = ready({url, plane, admin, model->served.name, notice.fd()});
   if (notice.code() != exit_code::ok)
     result = static_cast<int>(notice.code());
   else

@@ -34,7 +34,10 @@ exit_code command_isolated_worker(const std::string& name) {
   if (!config)
     return exit_code::config;
   const log_session logging{config->log, name};
-  return run_until_signalled(*config, [](const running_node&) {});
+  return run_until_signalled(*config, [](const running_node& node) {
+    if (!node.admin_url.empty())
+      log_info("admin", "listening", {{"url", node.admin_url}});
+  });
 }
 
 } // namespace troupe

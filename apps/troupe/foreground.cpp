@@ -38,16 +38,22 @@ void print_addresses(const running_node& node) {
     std::printf("%s is ready\n", node.model_name.c_str());
   if (!node.node_plane.empty())
     std::printf("other nodes find this one at %s\n", node.node_plane.c_str());
+  if (!node.admin_url.empty())
+    std::printf("its admin listener is at %s\n", node.admin_url.c_str());
   std::fflush(stdout);
 }
 
 exit_code wait_for_the_end(const running_node& node, std::optional<chat::signal_pipe>& signals) {
   const auto woken = chat::wait_for(node.ended_fd, chat::direction::read, signals->fd(), chat::deadline::max());
-  if (woken == chat::wake::interrupted)
+  if (woken == chat::wake::failed)
+    return exit_code::internal;
+  if (woken == chat::wake::interrupted) {
     log_info("node", "ending: asked by a signal; a second one ends at once");
-  // From here signals have their usual meaning again, so that a second one ends the process.
-  signals.reset();
-  return woken == chat::wake::interrupted ? exit_code::ok : exit_code::internal;
+    signals.reset(); // they have their usual meaning again
+  } else {
+    signals->catch_one_more(); // a process manager that drained the node still sends its first one
+  }
+  return exit_code::ok;
 }
 
 } // namespace

@@ -36,6 +36,14 @@ def wait_until(condition, seconds=20):
     return False
 
 
+def sum_of_metric(text, name, **labels):
+    total = 0.0
+    for line in text.splitlines():
+        if line.startswith(name) and line[len(name)] in "{ " and all(f'{k}="{v}"' in line for k, v in labels.items()):
+            total += float(line.split()[-1].split()[0]) if "}" not in line else float(line.split("}")[1].split()[0])
+    return total
+
+
 class NodeProcess:
     """A node in the foreground, with or without a gateway."""
 
@@ -88,8 +96,4 @@ class Node(NodeProcess):
             return error.code, error.read().decode()
 
     def metric(self, name, **labels):
-        total = 0.0
-        for line in self.get("/metrics")[1].splitlines():
-            if line.startswith(name) and line[len(name)] in "{ " and all(f'{k}="{v}"' in line for k, v in labels.items()):
-                total += float(line.split()[-1].split()[0]) if "}" not in line else float(line.split("}")[1].split()[0])
-        return total
+        return sum_of_metric(self.get("/metrics")[1], name, **labels)
