@@ -5,6 +5,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "actors/config/validate.hpp"
 #include "messages/worker_record.hpp"
@@ -58,7 +59,10 @@ TEST_CASE("names of isolated workers are names, and differ where their parents o
   CHECK(name_of("127.0.0.1:7400", 0) == "127.0.0.1-7400.decode-worker-1");
   CHECK(name_of("[::1]:7400", 0) == "---1--7400.decode-worker-1");
   std::set<std::string> names;
-  for (auto& node : {std::string(63, 'a'), std::string(62, 'a') + "b", std::string(47, 'a'), std::string{"a"}})
+  std::string almost(63, 'a');
+  almost.back() = 'b';
+  const std::vector<std::string> parents{std::string(63, 'a'), almost, std::string(47, 'a'), "a"};
+  for (auto& node : parents)
     for (std::uint32_t index : {0u, 1u, 63u}) {
       auto config = parent();
       config.cluster->node = name_of(node, index);
