@@ -73,9 +73,17 @@ class Isolation(unittest.TestCase):
         return node
 
     def end(self, node):
+        left = list(children_of(node.process.pid).values())
         if node.process.poll() is None:
             node.process.kill()
+        self.kill_those_left(left)
         node.end()
+
+    def kill_those_left(self, children):
+        """They hold the pipe of the log open, for which the end of a test waits."""
+        if not wait_until(lambda: not any(map(is_alive, children)), 1):
+            for child in filter(is_alive, children):
+                os.kill(child, signal.SIGKILL)
 
     def undisturbed(self, prompts=PROMPTS, tokens=TOKENS, engine="mock"):
         node = self.start(role("decode", 1, "thread"), engine=engine)
@@ -161,6 +169,7 @@ class Isolation(unittest.TestCase):
         node = self.start(role("prefill", 1) + role("decode", 2))
         children = children_of(node.process.pid).values()
         self.assertEqual(len(children), 3)
+        self.addCleanup(self.kill_those_left, children)
         readers = Readers(node, self.PROMPTS, 400)
         node.process.kill()
         self.assertTrue(wait_until(lambda: not any(map(is_alive, children)), 1))

@@ -39,9 +39,8 @@ child_process_config shell(const std::string& script) {
   return config;
 }
 
-/// Processes that ignore SIGTERM, and that end at it.
+/// A process that ignores SIGTERM.
 constexpr auto deaf = "trap '' TERM; while :; do sleep 0.01; done";
-constexpr auto polite = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
 
 struct fixture {
   fixture() {
@@ -133,7 +132,7 @@ TEST_CASE_FIXTURE(fixture, "a program that is not there is an error, not a crash
 }
 
 TEST_CASE_FIXTURE(fixture, "a process has the text, standard error and its lifeline, and nothing else") {
-  const int careless = ::open("/dev/null", O_RDONLY); // as libraries open theirs
+  const int careless = ::fcntl(STDERR_FILENO, F_DUPFD, 50); // as libraries open theirs
   auto config = shell("read a <&3 && read b <&3 && [ $a-$b = hello-world ] || exit 11\n"
                       "[ \"$(readlink /proc/$$/fd/0)$(readlink /proc/$$/fd/1)\" = /dev/null/dev/null ] || exit 12\n"
                       "for fd in /proc/$$/fd/*; do case ${fd##*/} in 0|1|2|3|4) ;; *) [ -e $fd ] && exit 13 ;; esac; done\n"
@@ -166,10 +165,12 @@ TEST_CASE_FIXTURE(fixture, "a drain before the start is done at once") {
 
 TEST_CASE_FIXTURE(fixture, "a drain asks the process to end, and responds when it has") {
   pid_file pid;
-  auto child = start(shell(pid.script(polite)));
+  pid_file asked{"asked"};
+  auto child = start(shell(pid.script("trap 'echo 1 > " + asked.path + "; exit 0' TERM; while :; do sleep 0.01; done")));
   auto process = pid.wait();
   REQUIRE(process > 0);
   CHECK(drain(child, 10s));
+  CHECK(asked.wait() == 1);
   CHECK(::kill(process, 0) != 0);
   CHECK(wait_for_end().code == errc::none);
 }
