@@ -83,6 +83,7 @@ node_config isolated_worker_config(const node_config& parent, const std::string&
   result.cluster->node = node_name(parent_node, role, index);
   result.cluster->listen.port = 0;
   result.cluster->seeds = {plane};
+  result.cluster->lease_folder.clear(); // the parent is found by it, and tells of its children
   result.supervisor.restarts_max = 0;
   return result;
 }

@@ -36,6 +36,7 @@ TEST_CASE("what is written reads as the same configuration, with the same roles"
   cluster.listen = {"::1", 0};
   cluster.seeds = {{"127.0.0.1", 7400}, {"::1", 65535}};
   cluster.certificate = cluster.key = cluster.ca = "/c/a.pem";
+  cluster.lease_folder = "/leases";
   auto& worker = config.prefill_worker.emplace();
   worker.count = 64;
   worker.isolation = isolation_kind::process;

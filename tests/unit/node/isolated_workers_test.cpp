@@ -21,6 +21,7 @@ node_config parent() {
   config.cluster.emplace().certificate = "/c/a.pem";
   config.cluster->key = "/c/a.key";
   config.cluster->ca = "/c/ca.pem";
+  config.cluster->lease_folder = "/leases";
   config.cluster->seeds = {{"127.0.0.1", 7400}};
   config.prefill_worker.emplace().count = 3;
   config.decode_worker.emplace().count = 2;
@@ -49,6 +50,7 @@ TEST_CASE("an isolated worker is a node of its parent's cluster with one role an
   cluster.node = "a.decode-worker-2";
   cluster.listen.port = 0;
   cluster.seeds = {{"127.0.0.1", 4321}};
+  cluster.lease_folder.clear();
   CHECK(*child.cluster == cluster);
   CHECK(child.supervisor.restarts_max == 0);
   CHECK(validate(child).empty());
