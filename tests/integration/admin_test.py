@@ -158,6 +158,7 @@ class Admin(unittest.TestCase):
 
     def test_a_second_signal_after_a_drain_ends_at_once(self):
         node, readers = self.drained_in_mid_stream()
+        readers.streams[0].excuse = "its frontend was told to end at once"
         node.process.send_signal(signal.SIGINT)
         self.assertEqual(node.process.wait(timeout=2), -signal.SIGINT)
         readers.threads[0].join(timeout=10)

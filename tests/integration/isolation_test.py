@@ -171,6 +171,8 @@ class Isolation(unittest.TestCase):
         self.assertEqual(len(children), 3)
         self.addCleanup(self.kill_those_left, children)
         readers = Readers(node, self.PROMPTS, 400)
+        for stream in readers.streams:
+            stream.excuse = "its frontend died"
         node.process.kill()
         self.assertTrue(wait_until(lambda: not any(map(is_alive, children)), 1))
         for thread in readers.threads:
