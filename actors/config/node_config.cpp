@@ -175,9 +175,7 @@ void describe(field_visitor& f, log_config& x) {
 }
 
 bool has_isolated_workers(const node_config& config) {
-  auto isolated = [](const std::optional<worker_section>& x) {
-    return x && x->isolation == isolation_kind::process;
-  };
+  auto isolated = [](const std::optional<worker_section>& x) { return x && x->isolation == isolation_kind::process; };
   return isolated(config.prefill_worker) || isolated(config.decode_worker);
 }
 

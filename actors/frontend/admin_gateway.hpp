@@ -30,8 +30,8 @@ struct admin_gateway_config {
   std::chrono::milliseconds health_time{1'000};
 };
 
-/// Owns an HTTP server with its I/O thread. Ends with errc::resource or invalid_config if it cannot listen. Its mailbox is
-/// bounded by the questions that its API lets in.
+/// Owns an HTTP server with its I/O thread. Ends with errc::resource or invalid_config if it cannot listen. Its mailbox
+/// is bounded by the questions that its API lets in.
 class admin_gateway_state {
 public:
   static constexpr const char* name = "troupe.admin-gateway";

@@ -26,7 +26,8 @@ bool is_name_character(char c) {
 
 /// "a.decode-worker-1": the same in every life. A parent without a name is called by its address.
 std::string node_name(std::string parent, std::uint32_t role, std::uint32_t index) {
-  std::ranges::replace_if(parent, [](char c) { return !is_name_character(c); }, '-');
+  std::ranges::replace_if(
+    parent, [](char c) { return !is_name_character(c); }, '-');
   auto own = fmt::format(".{}-worker-{}", role == role_prefill ? "prefill" : "decode", index + 1);
   if (parent.size() + own.size() <= node_name_max)
     return parent + own;
@@ -49,9 +50,7 @@ child_spec isolated_worker(caf::actor_system& system, const node_config& config,
   child_spec spec;
   spec.name = child.name;
   spec.drain = child_spec::drain_rank::worker;
-  spec.start = [&system, child] {
-    return caf::actor_cast<caf::strong_actor_ptr>(spawn_child_process(system, child));
-  };
+  spec.start = [&system, child] { return caf::actor_cast<caf::strong_actor_ptr>(spawn_child_process(system, child)); };
   return spec;
 }
 

@@ -176,7 +176,8 @@ std::chrono::seconds start_limit(const node_config& config) {
 }
 
 /// Waits until this node's workers are registered, and everything listens, or somebody asked it to end; false if the
-/// node gave up or took too long. A node whose decode workers are elsewhere does not wait for them: /health says whether they are there.
+/// node gave up or took too long. A node whose decode workers are elsewhere does not wait for them: /health says
+/// whether they are there.
 bool wait_until_ready(caf::actor_system& system, const node_config& config, const node_ports& ports,
                       const end_notice& notice) {
   auto waits_for_health = !config.cluster || config.decode_worker;
@@ -280,7 +281,8 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
   if (config.http)
     children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
   if (config.admin)
-    children.push_back(make_admin_child(system, config, [&notice] { notice.ask(); }, ports.admin));
+    children.push_back(make_admin_child(
+      system, config, [&notice] { notice.ask(); }, ports.admin));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
   // It may also end by a defect, and then nobody else is left to say so. Too late a notice is ignored.
   supervisor->attach_functor([&notice] { notice.give_up(exit_code::internal); });

@@ -68,7 +68,8 @@ TEST_CASE_FIXTURE(admin_fixture, "what is not offered, or comes from a web page,
   REQUIRE(port != 0);
   CHECK(ask(get("/admin/drain")).status == 405);
   CHECK(ask(post("/admin/drain", "", "Origin: null\r\n")).status == 403);
-  CHECK(ask("POST /admin/drain HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n").status == 415);
+  CHECK(ask("POST /admin/drain HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n").status
+        == 415);
   CHECK(ask(post("/live", "{}")).status == 405);
   CHECK(ask(get("/admin")).status == 404);
   CHECK(ask(get("/v1/models")).status == 404);

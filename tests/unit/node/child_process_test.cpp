@@ -66,7 +66,9 @@ struct fixture {
 
   bool drain(const child_process_actor& child, std::chrono::nanoseconds time_left) {
     bool done = false;
-    (*self)->request(child, long_time, drain_request{time_left}).receive([&] { done = true; }, [](const caf::error&) {});
+    (*self)
+      ->request(child, long_time, drain_request{time_left})
+      .receive([&] { done = true; }, [](const caf::error&) {});
     return done;
   }
 
@@ -133,10 +135,11 @@ TEST_CASE_FIXTURE(fixture, "a program that is not there is an error, not a crash
 
 TEST_CASE_FIXTURE(fixture, "a process has the text, standard error and its lifeline, and nothing else") {
   const int careless = ::fcntl(STDERR_FILENO, F_DUPFD, 50); // as libraries open theirs
-  auto config = shell("read a <&3 && read b <&3 && [ $a-$b = hello-world ] || exit 11\n"
-                      "[ \"$(readlink /proc/$$/fd/0)$(readlink /proc/$$/fd/1)\" = /dev/null/dev/null ] || exit 12\n"
-                      "for fd in /proc/$$/fd/*; do case ${fd##*/} in 0|1|2|3|4) ;; *) [ -e $fd ] && exit 13 ;; esac; done\n"
-                      "exit 10");
+  auto config =
+    shell("read a <&3 && read b <&3 && [ $a-$b = hello-world ] || exit 11\n"
+          "[ \"$(readlink /proc/$$/fd/0)$(readlink /proc/$$/fd/1)\" = /dev/null/dev/null ] || exit 12\n"
+          "for fd in /proc/$$/fd/*; do case ${fd##*/} in 0|1|2|3|4) ;; *) [ -e $fd ] && exit 13 ;; esac; done\n"
+          "exit 10");
   std::string text(100'000, 'x');
   config.make_text = [text] { return "hello\nworld\n" + text; };
   auto child = start(config);
@@ -166,7 +169,8 @@ TEST_CASE_FIXTURE(fixture, "a drain before the start is done at once") {
 TEST_CASE_FIXTURE(fixture, "a drain asks the process to end, and responds when it has") {
   pid_file pid;
   pid_file asked{"asked"};
-  auto child = start(shell(pid.script("trap 'echo 1 > " + asked.path + "; exit 0' TERM; while :; do sleep 0.01; done")));
+  auto child =
+    start(shell(pid.script("trap 'echo 1 > " + asked.path + "; exit 0' TERM; while :; do sleep 0.01; done")));
   auto process = pid.wait();
   REQUIRE(process > 0);
   CHECK(drain(child, 10s));
