@@ -43,7 +43,7 @@ struct integer_limits {
 };
 
 /// Walks over the options of a node, each declared once, in a describe() function beside its struct
-/// (node_config.hpp). The reader, and the writer of reference.conf, are visitors.
+/// (node_config.hpp). The reader, and the writers of files and of reference.conf, are visitors.
 ///
 /// A describe() calls the public members: one per option, in the order of reference.conf.
 class field_visitor {
@@ -59,12 +59,15 @@ public:
     }
   }
 
-  /// A map of options whose presence in the file makes the node run that role.
+  /// A map of options whose presence in the file makes the node run that role. Absent, it gets its defaults if the
+  /// visitor enters it.
   template <class Section>
   void role(std::optional<Section>& x, field f) {
-    if (!enter_role(f))
+    if (!enter_role(f, x ? presence::present : presence::absent))
       return;
-    describe(*this, x.emplace());
+    if (!x)
+      x.emplace();
+    describe(*this, *x);
     leave();
   }
 
@@ -105,10 +108,13 @@ public:
   void address(listen_address& x, field f) { visit_address(x, f); }
   void addresses(std::vector<listen_address>& x, field f) { visit_addresses(x, f); }
 
+protected:
+  enum class presence : std::uint8_t { absent, present };
+
 private:
   // Whether to walk over the section; if so, leave() follows.
   virtual bool enter(field) = 0;
-  virtual bool enter_role(field) = 0;
+  virtual bool enter_role(field, presence) = 0;
   virtual void leave() = 0;
   virtual void visit_integer(std::int64_t&, field, const integer_limits&) = 0;
   virtual void visit_choice(std::size_t& index, field, std::span<const std::string_view> names) = 0;

@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 // argument's namespace; they are declared here, before their first use.
 void describe(field_visitor&, cluster_section&);
 void describe(field_visitor&, http_section&);
+void describe(field_visitor&, admin_section&);
 void describe(field_visitor&, model_section&);
 void describe(field_visitor&, compute_section&);
 void describe(field_visitor&, kv_section&);
@@ -26,6 +27,7 @@ void describe(field_visitor& f, node_config& x) {
   f.section(x.model, {"model", "What this node serves."});
   f.role(x.cluster, {"cluster", "The plane over which this node finds other nodes and talks with them."});
   f.role(x.http, {"http", "The REST gateway."});
+  f.role(x.admin, {"admin", "The listener for operators: POST /admin/drain, GET /live, /health and /metrics."});
   f.role(x.prefill_worker, {"prefill-worker", "Workers that process prompts and hand their KV blocks over."});
   f.role(x.decode_worker,
          {"decode-worker", "Workers that generate tokens, and process the prompts that are not handed over."});
@@ -69,6 +71,11 @@ void describe(field_visitor& f, http_section& x) {
              "API keys."});
 }
 
+void describe(field_visitor& f, admin_section& x) {
+  f.address(x.listen,
+            {"listen", "Address and port in numbers; port 0 lets the system choose. Only loopback addresses."});
+}
+
 void describe(field_visitor& f, model_section& x) {
   f.path(x.path, {"path", "The model's GGUF file. Required."}, "../models/SmolLM2-135M-Instruct.Q4_1.gguf");
   f.text(x.name, {"name", "Name of the model in requests; if empty, the file's name without its ending."}, 256);
@@ -76,6 +83,11 @@ void describe(field_visitor& f, model_section& x) {
 
 void describe(field_visitor& f, worker_section& x) {
   f.count(x.count, {"count", "How many of them."}, {1, 64});
+  f.choice(x.isolation,
+           {"isolation",
+            "thread runs them in the node's process; process gives each a child process, which has compute threads of "
+            "its own and is restarted if it ends."},
+           {"thread", "process"});
   f.count(x.chunk_tokens, {"chunk-tokens", "Prompt tokens of one request in one step."}, {1, 65'536});
   f.count(x.batch_tokens, {"batch-tokens", "Tokens of all requests in one step."}, {1, 65'536});
   f.count(x.running_max, {"running-max", "Requests that hold KV blocks at a time."}, {1, 4'096});
@@ -160,6 +172,11 @@ void describe(field_visitor& f, log_config& x) {
   f.choice(x.level, {"level", "Least level that is written."}, {"trace", "debug", "info", "warning", "error", "off"});
   f.choice(x.format, {"format", "text is `time level component message key=value`, json one object per line."},
            {"text", "json"});
+}
+
+bool has_isolated_workers(const node_config& config) {
+  auto isolated = [](const std::optional<worker_section>& x) { return x && x->isolation == isolation_kind::process; };
+  return isolated(config.prefill_worker) || isolated(config.decode_worker);
 }
 
 node_config default_config(std::filesystem::path model) {

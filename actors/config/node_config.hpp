@@ -25,6 +25,13 @@ struct http_section {
   friend bool operator==(const http_section&, const http_section&) = default;
 };
 
+/// `admin`: the listener for whoever operates the node.
+struct admin_section {
+  listen_address listen{"127.0.0.1", 8001};
+
+  friend bool operator==(const admin_section&, const admin_section&) = default;
+};
+
 /// `cluster`: the plane over which nodes find each other and talk.
 struct cluster_section {
   std::string name = "troupe";
@@ -85,9 +92,13 @@ struct router_section {
   friend bool operator==(const router_section&, const router_section&) = default;
 };
 
+/// Where a worker runs: among the node's actors, or in a child process of its own.
+enum class isolation_kind : std::uint8_t { thread, process };
+
 /// `prefill-worker` and `decode-worker`: bounds of each worker of that role.
 struct worker_section {
   std::uint32_t count = 1;
+  isolation_kind isolation = isolation_kind::thread;
   std::uint32_t chunk_tokens = 256;
   std::uint32_t batch_tokens = 512;
   std::uint32_t running_max = 64;
@@ -156,6 +167,7 @@ struct node_config {
   /// Present: the node runs that role.
   std::optional<cluster_section> cluster;
   std::optional<http_section> http;
+  std::optional<admin_section> admin;
   std::optional<worker_section> prefill_worker;
   std::optional<worker_section> decode_worker;
   router_section router;
@@ -171,6 +183,9 @@ struct node_config {
 
 /// Visits every option in the order of reference.conf.
 void describe(field_visitor&, node_config&);
+
+/// Whether some of its workers run in child processes.
+bool has_isolated_workers(const node_config&);
 
 /// What `troupe run MODEL.gguf` runs: prefill and decode worker in this process, every prompt handed
 /// over, a gateway at a port that the system chooses.

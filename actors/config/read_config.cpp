@@ -58,7 +58,7 @@ private:
     return true;
   }
 
-  bool enter_role(field f) override {
+  bool enter_role(field f, presence) override {
     if (levels_.back().map == nullptr || levels_.back().map->find(f.key) == nullptr) {
       levels_.back().known.push_back(f.key);
       return false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "actors/config/node_config.hpp"
+#include "actors/config/syntax.hpp"
 
 namespace troupe {
 
@@ -11,15 +12,7 @@ namespace {
 
 constexpr std::size_t line_width = 110;
 
-std::string in_quotes(std::string_view text) {
-  std::string result = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\')
-      result += '\\';
-    result += c;
-  }
-  return result + "\"";
-}
+using syntax::in_quotes;
 
 class writer final : public field_visitor {
 public:
@@ -40,7 +33,7 @@ private:
     return true;
   }
 
-  bool enter_role(field f) override {
+  bool enter_role(field f, presence) override {
     line("");
     comment(std::string{f.sentence} + " A node runs this role if the section is present, even if empty.");
     open(f);

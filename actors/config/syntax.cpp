@@ -377,6 +377,20 @@ const entry* map::find(std::string_view key) const {
   return i == entries.end() ? nullptr : &*i;
 }
 
+std::string in_quotes(std::string_view text) {
+  std::string result = "\"";
+  for (char c : text) {
+    switch (c) {
+      case '\n': result += "\\n"; break;
+      case '\r': result += "\\r"; break;
+      case '"':
+      case '\\': result += '\\'; [[fallthrough]];
+      default: result += c;
+    }
+  }
+  return result + "\"";
+}
+
 std::string_view kind_of(const value& x) {
   constexpr std::string_view names[] = {"true or false", "a number", "a string", "a list", "a section"};
   return names[x.data.index()];

@@ -52,6 +52,9 @@ struct entry {
   value content;
 };
 
+/// The text as a string of the syntax, quotes included.
+std::string in_quotes(std::string_view text);
+
 /// "a string", "a number", … for messages.
 std::string_view kind_of(const value&);
 

@@ -22,6 +22,8 @@ public:
     check_roles();
     if (config_.http)
       check_http(*config_.http);
+    if (config_.admin)
+      check_admin(*config_.admin);
     if (config_.prefill_worker)
       check_worker("troupe.prefill-worker", *config_.prefill_worker);
     if (config_.decode_worker)
@@ -69,6 +71,15 @@ private:
       object("troupe.http.listen", to_string(http.listen)
                                      + " can be reached from other machines, and there are no API keys yet; "
                                        "use 127.0.0.1 or [::1], and a proxy with authentication in front");
+  }
+
+  void check_admin(const admin_section& admin) {
+    if (!is_loopback(admin.listen))
+      object("troupe.admin.listen", to_string(admin.listen)
+                                      + " can be reached from other machines, whose users could end the node; "
+                                        "use 127.0.0.1 or [::1]");
+    else if (config_.http && admin.listen.port != 0 && admin.listen == config_.http->listen)
+      object("troupe.admin.listen", to_string(admin.listen) + " is http's address, too", "troupe.http.listen");
   }
 
   void check_worker(const std::string& section, const worker_section& worker) {

@@ -5,17 +5,16 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "actors/frontend/frontend_metrics.hpp"
 #include "actors/frontend/http/http_exchange.hpp"
 #include "actors/frontend/http/io_lane.hpp"
+#include "actors/frontend/node_status.hpp"
 #include "actors/frontend/openai/request_parser.hpp"
 #include "actors/frontend/prompt_builder.hpp"
 #include "actors/frontend/stream/stream_table.hpp"
 #include "actors/frontend/text_thread.hpp"
-#include "messages/control/node_health.hpp"
 #include "messages/request/inference_request.hpp"
 
 namespace troupe {
@@ -43,12 +42,9 @@ public:
     std::function<void(std::vector<inference_request>)> on_open;
     /// Stop generating.
     std::function<void(std::vector<request_id>)> on_unwanted;
-    /// Ask whether the node is healthy; answer_health() is the answer.
-    std::function<void(std::uint64_t question)> on_health;
     /// After drain(): nothing is in work any more.
     std::function<void()> on_drained;
-    /// The text of /metrics.
-    std::function<std::string()> metrics_text;
+    node_status::callbacks status;
   };
 
   rest_api(rest_api_config, std::shared_ptr<io_lane>, frontend_metrics, callbacks);
@@ -57,7 +53,7 @@ public:
   void handle(std::shared_ptr<http_exchange>);
   void observe_answer(std::string_view path, std::uint16_t status) const;
   stream_table& streams() { return streams_; }
-  void answer_health(std::uint64_t question, const node_health&);
+  node_status& status() { return status_; }
   /// Refuses what comes from now on.
   void drain();
   /// Ends everything that is open with the error.
@@ -72,8 +68,6 @@ private:
   struct generation;
   static const std::vector<route>& routes();
 
-  void ask_health(std::shared_ptr<http_exchange>);
-  void answer_metrics(std::shared_ptr<http_exchange>);
   void answer_version(std::shared_ptr<http_exchange>);
   void answer_models(std::shared_ptr<http_exchange>);
   void answer_model(std::shared_ptr<http_exchange>, std::string_view name);
@@ -102,8 +96,7 @@ private:
   /// Text thread only.
   openai::request_parser parser_;
   stream_table streams_;
-  std::unordered_map<std::uint64_t, std::shared_ptr<http_exchange>> health_questions_;
-  std::uint64_t next_question_ = 1;
+  node_status status_;
   /// Requests that generate, from admission to their last byte.
   std::uint32_t in_work_ = 0;
   std::uint64_t next_request_;

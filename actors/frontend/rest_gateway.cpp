@@ -4,10 +4,10 @@
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
 
+#include "actors/frontend/directory_health.hpp"
 #include "actors/frontend/metrics_text.hpp"
 #include "actors/log/log.hpp"
 #include "actors/log/unhandled_exception.hpp"
-#include "actors/node/local_services.hpp"
 #include "messages/caf_error.hpp"
 
 namespace troupe {
@@ -93,12 +93,12 @@ rest_api::callbacks rest_gateway_state::api_callbacks() {
   out.on_unwanted = [send_gateway](std::vector<request_id> requests) {
     send_gateway(close_choices{std::move(requests)});
   };
-  out.on_health = [send_gateway](std::uint64_t question) { send_gateway(health_question{question}); };
+  out.status.on_health = [send_gateway](std::uint64_t question) { send_gateway(health_question{question}); };
   // The last answers must also have left, not only be written.
   out.on_drained = [send_gateway, server = server_.get()] {
     server->await_flushed([send_gateway] { send_gateway(streams_drained{}); });
   };
-  out.metrics_text = [&registry = self_->system().metrics()] { return metrics_text(registry); };
+  out.status.metrics_text = [&registry = self_->system().metrics()] { return metrics_text(registry); };
   return out;
 }
 
@@ -139,18 +139,12 @@ void rest_gateway_state::on_drained() {
 }
 
 void rest_gateway_state::ask_health(health_question question) {
-  auto directory = local_services::find<directory_actor>(self_->system(), local_services::directory);
-  if (!directory)
-    return answer_health(question.id, {{"the directory is not running"}, 0});
-  self_->request(directory, config_.health_time, find_health{})
-    .then([this, question](const node_health& health) { answer_health(question.id, health); },
-          [this, question](const caf::error& e) {
-            answer_health(question.id, {{"the directory does not answer: " + from_caf_error(e).context}, 0});
-          });
+  ask_directory_health(self_, config_.health_time,
+                       [this, question](const node_health& health) { answer_health(question.id, health); });
 }
 
 void rest_gateway_state::answer_health(std::uint64_t id, const node_health& health) {
-  server_->lane()->post([api = api_, id, health] { api->answer_health(id, health); });
+  server_->lane()->post([api = api_, id, health] { api->status().answer_health(id, health); });
 }
 
 rest_gateway_actor spawn_rest_gateway(caf::actor_system& system, rest_gateway_config config) {

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace troupe {
 
@@ -19,6 +21,7 @@ constexpr std::size_t queued_lines_max = 8'192;
 struct pipeline {
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
+  std::string process;
 };
 
 std::atomic<log_level> least_level{log_level::info};
@@ -26,8 +29,9 @@ std::atomic<log_format> line_format{log_format::text};
 // Read through std::atomic_load: a caller may log while another thread ends the session.
 std::shared_ptr<pipeline> current;
 
-std::shared_ptr<pipeline> make_pipeline() {
+std::shared_ptr<pipeline> make_pipeline(std::string_view process) {
   auto result = std::make_shared<pipeline>();
+  result->process = process;
   result->pool = std::make_shared<spdlog::details::thread_pool>(queued_lines_max, 1);
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   result->logger = std::make_shared<spdlog::async_logger>("troupe", std::move(sink), result->pool,
@@ -41,11 +45,11 @@ void write_now(const std::string& line) { std::fputs((line + "\n").c_str(), stde
 
 } // namespace
 
-log_session::log_session(log_config config) {
+log_session::log_session(log_config config, std::string_view process) {
   least_level = config.level;
   line_format = config.format;
   try {
-    std::atomic_store(&current, make_pipeline());
+    std::atomic_store(&current, make_pipeline(process));
   } catch (const std::exception& e) { // no thread to be had: lines are then written by their callers
     log_warning("log", "lines are written without a queue", {{"reason", e.what()}});
   }
@@ -68,9 +72,13 @@ void log_at(log_level level, std::string_view component, std::string_view messag
             std::initializer_list<log_field> fields) {
   if (level < least_level.load(std::memory_order_relaxed) || level == log_level::off)
     return;
-  const std::string line = format_line(
-    {std::chrono::system_clock::now(), level, component, message, {fields.begin(), fields.size()}}, line_format);
-  if (const auto now = std::atomic_load(&current))
+  const auto now = std::atomic_load(&current);
+  std::vector<log_field> all{fields};
+  if (now && !now->process.empty())
+    all.emplace_back("process", now->process);
+  const std::string line =
+    format_line({std::chrono::system_clock::now(), level, component, message, all}, line_format);
+  if (now)
     now->logger->log(spdlog::level::info, line);
   else
     write_now(line);

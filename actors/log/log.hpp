@@ -16,7 +16,8 @@ namespace troupe {
 /// Outside of a session lines from level info are written at once by the caller.
 class log_session {
 public:
-  explicit log_session(log_config);
+  /// A `process` with a name has it in each of its lines, as a field.
+  explicit log_session(log_config, std::string_view process = {});
   ~log_session();
   log_session(const log_session&) = delete;
   log_session& operator=(const log_session&) = delete;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "actors/frontend/admin_gateway.hpp"
 #include "actors/frontend/request_session.hpp"
 #include "actors/node/local_services.hpp"
 
@@ -22,6 +23,15 @@ http_server_config http_of(const node_config& config) {
   result.header_count_max = limits.header_count;
   result.body_bytes_max = limits.body_bytes;
   result.header_time = std::chrono::duration_cast<std::chrono::milliseconds>(limits.header_timeout);
+  return result;
+}
+
+http_server_config http_of(const admin_section& admin) {
+  http_server_config result;
+  result.host = admin.listen.host;
+  result.port = admin.listen.port;
+  result.connections_max = 64;
+  result.body_bytes_max = kib(4);
   return result;
 }
 
@@ -63,6 +73,24 @@ child_spec make_frontend_child(caf::actor_system& system, rest_gateway_config ga
     auto next = gateway;
     next.http.port = *port;
     return caf::actor_cast<caf::strong_actor_ptr>(spawn_rest_gateway(system, std::move(next)));
+  };
+  return spec;
+}
+
+child_spec make_admin_child(caf::actor_system& system, const node_config& config, std::function<void()> on_drain,
+                            std::atomic<std::uint16_t>& port) {
+  admin_gateway_config admin;
+  admin.http = http_of(*config.admin);
+  admin.on_drain = std::move(on_drain);
+  admin.on_listening = [&port](std::uint16_t got) { port = got; };
+  child_spec spec;
+  spec.name = local_services::admin_gateway;
+  spec.drain = child_spec::drain_rank::gateway;
+  spec.start = [&system, admin, &port] {
+    auto next = admin;
+    if (port != 0)
+      next.http.port = port;
+    return caf::actor_cast<caf::strong_actor_ptr>(spawn_admin_gateway(system, std::move(next)));
   };
   return spec;
 }

@@ -18,6 +18,7 @@ inline constexpr std::string_view node_links = "troupe.node-links";
 inline constexpr std::string_view lease_keeper = "troupe.lease-keeper";
 inline constexpr std::string_view router = "troupe.router";
 inline constexpr std::string_view transport_endpoint = "troupe.transport-endpoint";
+inline constexpr std::string_view admin_gateway = "troupe.admin-gateway";
 inline constexpr std::string_view rest_gateway = "troupe.rest-gateway";
 
 /// A null handle while the service is down.

@@ -19,20 +19,15 @@ namespace troupe {
 
 namespace {
 
-std::string worker_name(std::uint32_t role, std::uint32_t index) {
-  return std::string{role == role_prefill ? "troupe.prefill-worker/" : "troupe.decode-worker/"}
-         + std::to_string(index + 1);
+/// Worker ids of a node: the upper bits are its name's hash, so that they are the same in the node's next life; its
+/// epochs begin at its start's time. Of a node that is alone: 1, 2, …
+std::uint64_t first_id_of(const std::string& node) {
+  return node.empty() ? 0 : hash_of_name(node) & ~std::uint64_t{0xffff};
 }
 
-/// Worker ids of a node: the upper bits are its name's FNV-1a hash, so that they are the same in the node's next life;
-/// its epochs begin at its start's time. Of a node that is alone: 1, 2, …
-std::uint64_t first_id_of(const std::string& node) {
-  if (node.empty())
-    return 0;
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (unsigned char c : node)
-    hash = (hash ^ c) * 0x100000001b3;
-  return hash & ~std::uint64_t{0xffff};
+/// How many workers of the section are actors of this process.
+std::uint32_t local_count(const std::optional<worker_section>& section) {
+  return section && section->isolation == isolation_kind::thread ? section->count : 0;
 }
 
 scheduler_config bounds_of(const worker_section& section) {
@@ -90,11 +85,23 @@ child_spec worker_child(caf::actor_system& system, const node_parts& parts, cons
 
 } // namespace
 
+std::uint64_t hash_of_name(const std::string& name) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : name)
+    hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+
+std::string worker_name(std::uint32_t role, std::uint32_t index) {
+  return std::string{role == role_prefill ? "troupe.prefill-worker/" : "troupe.decode-worker/"}
+         + std::to_string(index + 1);
+}
+
 std::vector<std::string> worker_names(const node_config& config) {
   std::vector<std::string> result;
-  for (std::uint32_t i = 0; config.prefill_worker && i < config.prefill_worker->count; ++i)
+  for (std::uint32_t i = 0; i < local_count(config.prefill_worker); ++i)
     result.push_back(worker_name(role_prefill, i));
-  for (std::uint32_t i = 0; config.decode_worker && i < config.decode_worker->count; ++i)
+  for (std::uint32_t i = 0; i < local_count(config.decode_worker); ++i)
     result.push_back(worker_name(role_decode, i));
   return result;
 }
@@ -124,10 +131,10 @@ std::vector<child_spec> make_node_children(caf::actor_system& system, const node
 
   auto epochs = std::make_shared<std::atomic<std::uint64_t>>(parts.identity.life);
   auto id = first_id_of(parts.identity.node);
-  for (std::uint32_t i = 0; config.prefill_worker && i < config.prefill_worker->count; ++i)
+  for (std::uint32_t i = 0; i < local_count(config.prefill_worker); ++i)
     result.push_back(worker_child(system, parts, config.supervisor, *config.prefill_worker, role_prefill, i,
                                   worker_id{++id}, epochs, spawn_prefill_worker));
-  for (std::uint32_t i = 0; config.decode_worker && i < config.decode_worker->count; ++i)
+  for (std::uint32_t i = 0; i < local_count(config.decode_worker); ++i)
     result.push_back(worker_child(system, parts, config.supervisor, *config.decode_worker, role_decode, i,
                                   worker_id{++id}, epochs, spawn_decode_worker));
   return result;

@@ -28,11 +28,17 @@ struct node_parts {
   transport_endpoint_config::polling poll = transport_endpoint_config::polling::thread;
 };
 
-/// Names of the workers of a configuration, as local services: "troupe.prefill-worker/1", …
+/// FNV-1a: the same in each of a node's lives.
+std::uint64_t hash_of_name(const std::string&);
+
+/// Name of a worker as a child of the supervisor: "troupe.prefill-worker/1", … `role` is role_prefill or role_decode.
+std::string worker_name(std::uint32_t role, std::uint32_t index);
+
+/// Names of the workers that are actors of this process, as local services.
 std::vector<std::string> worker_names(const node_config&);
 
 /// The children of a node's supervisor, in the order in which they start: transport endpoint,
-/// directory, router, workers. The frontend is added by whoever has one.
+/// directory, router, workers of this process. The frontend and isolated workers are added by whoever has them.
 std::vector<child_spec> make_node_children(caf::actor_system&, const node_config&, node_parts);
 
 } // namespace troupe

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "actors/node/executors.hpp"
 #include "actors/node/exit_code.hpp"
 #include "actors/node/frontend_child.hpp"
+#include "actors/node/isolated_workers.hpp"
 #include "actors/node/lease_keeper.hpp"
 #include "actors/node/local_services.hpp"
 #include "actors/node/node_children.hpp"
@@ -33,8 +35,10 @@ namespace {
 
 /// How long the actors of a node may take to find each other.
 constexpr std::chrono::seconds start_time_max{30};
+/// The same with child processes, which load the model only then.
+constexpr std::chrono::minutes isolated_start_time_max{30};
 
-/// Why the node gave up, told from the supervisor to the main thread.
+/// That the node is to end, told from its actors to the main thread: it gave up, or was asked to.
 class end_notice {
 public:
   end_notice() : fd_(::eventfd(0, EFD_CLOEXEC)) {}
@@ -45,24 +49,35 @@ public:
   /// The first call counts.
   void give_up(exit_code code) {
     auto running = exit_code::ok;
-    if (!code_.compare_exchange_strong(running, code))
-      return;
-    std::uint64_t one = 1;
-    [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
+    if (code_.compare_exchange_strong(running, code))
+      wake();
   }
+  void ask() {
+    if (asked_.exchange(true))
+      return;
+    log_info("node", "ending: asked by POST /admin/drain; a second signal ends at once");
+    wake();
+  }
+  bool asked() const { return asked_; }
   /// ok while the node runs.
   exit_code code() const { return code_; }
   int fd() const { return fd_; }
 
 private:
+  void wake() const {
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
+  }
+
   int fd_;
   std::atomic<exit_code> code_ = exit_code::ok;
+  std::atomic<bool> asked_ = false;
 };
 
 /// Loads the model, with a line per tenth of it.
 expected<loaded_model, error> load_with_progress(const node_config& config) {
   auto mock = config.executor.kind == executor_kind::mock;
-  auto computes = !mock && (config.prefill_worker || config.decode_worker);
+  auto computes = !mock && !worker_names(config).empty();
   std::uint64_t tenth = 0;
   auto progress = [&](gpu::host::load_progress p) {
     auto now = p.bytes_total == 0 ? 10 : p.bytes_done * 10 / p.bytes_total;
@@ -98,6 +113,12 @@ node_supervisor_config supervisor_of(const supervisor_section& section, std::vec
   result.give_up = [&notice](const error& why) { notice.give_up(exit_code_of(why.code)); };
   return result;
 }
+
+/// Where a node listens; 0: not yet. They outlive the actors, which listen there after a restart, too.
+struct node_ports {
+  std::atomic<std::uint16_t> plane = 0;
+  std::atomic<std::uint16_t> admin = 0;
+};
 
 /// Where the gateway listens; empty if it does not (yet).
 std::string find_url(caf::actor_system& system) {
@@ -150,20 +171,27 @@ child_spec lease_child(caf::actor_system& system, const cluster_section& section
   return spec;
 }
 
-/// Waits until this node's workers are registered, and gateway and node plane listen; false if the node gave up or took
-/// too long. A node whose decode workers are elsewhere does not wait for them: /health says whether they are there.
-bool wait_until_ready(caf::actor_system& system, const node_config& config,
-                      const std::atomic<std::uint16_t>& plane_port, const end_notice& notice) {
+std::chrono::seconds start_limit(const node_config& config) {
+  return has_isolated_workers(config) ? isolated_start_time_max : start_time_max;
+}
+
+/// Waits until this node's workers are registered, and everything listens, or somebody asked it to end; false if the
+/// node gave up or took too long. A node whose decode workers are elsewhere does not wait for them: /health says
+/// whether they are there.
+bool wait_until_ready(caf::actor_system& system, const node_config& config, const node_ports& ports,
+                      const end_notice& notice) {
   auto waits_for_health = !config.cluster || config.decode_worker;
   caf::scoped_actor self{system};
-  auto until = std::chrono::steady_clock::now() + start_time_max;
+  auto until = std::chrono::steady_clock::now() + start_limit(config);
   while (notice.code() == exit_code::ok && std::chrono::steady_clock::now() < until) {
     auto healthy = !waits_for_health;
     if (auto directory = local_services::find<directory_actor>(system, local_services::directory);
         waits_for_health && directory)
       self->request(directory, std::chrono::seconds{1}, find_health{})
         .receive([&](const node_health& health) { healthy = health.healthy(); }, [](const caf::error&) {});
-    if (healthy && (!config.cluster || plane_port != 0) && (!config.http || !find_url(system).empty()))
+    auto listens = (!config.cluster || ports.plane != 0) && (!config.admin || ports.admin != 0)
+                   && (!config.http || !find_url(system).empty());
+    if ((healthy && listens) || notice.asked())
       return true;
     self->receive(caf::after(std::chrono::milliseconds{5}) >> [] {});
   }
@@ -202,15 +230,17 @@ void drain(caf::actor_system& system, const node_supervisor_actor& supervisor, s
 
 } // namespace
 
-int run_node(const node_config& config, const node_ready_callback& ready) {
+int run_node(const node_config& given, const node_ready_callback& ready) {
   init_actor_types();
+  auto config = given;
+  if (!config.cluster && has_isolated_workers(config))
+    config.cluster = make_private_cluster();
   auto identity = config.cluster ? make_node_identity(*config.cluster) : node_identity{};
   if (config.cluster)
     if (auto usable = check_cluster_files(*config.cluster); !usable) {
       log_error("cluster", "certificates cannot be used", {{"why", usable.error().context}});
       return static_cast<int>(usable.error().code == errc::invalid_config ? exit_code::config : exit_code::resource);
     }
-  auto has_workers = config.prefill_worker || config.decode_worker;
   auto model = load_with_progress(config);
   if (!model) {
     log_error("model", "not loaded", {{"why", model.error().context}});
@@ -219,7 +249,7 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
   node_parts parts;
   parts.model = model->served.name;
   parts.identity = identity;
-  if (has_workers) {
+  if (!worker_names(config).empty()) {
     auto plan = plan_executors(config, model->weights);
     if (!plan) {
       log_error("executor", "not made", {{"why", plan.error().context}});
@@ -236,32 +266,39 @@ int run_node(const node_config& config, const node_ready_callback& ready) {
     log_error("node", "no file descriptor could be had");
     return static_cast<int>(exit_code::resource);
   }
-  std::atomic<std::uint16_t> plane_port = 0;
+  node_ports ports;
   node_system_config cfg{config};
   caf::actor_system system{cfg};
 
   parts.make_backend = transports_of(config);
   auto children = make_node_children(system, config, std::move(parts));
-  if (config.cluster)
-    children.push_back(links_child(system, *config.cluster, identity, plane_port));
-  if (config.cluster && !config.cluster->lease_folder.empty())
-    children.push_back(lease_child(system, *config.cluster, identity, plane_port));
+  if (config.cluster) {
+    children.push_back(links_child(system, *config.cluster, identity, ports.plane));
+    if (!config.cluster->lease_folder.empty())
+      children.push_back(lease_child(system, *config.cluster, identity, ports.plane));
+    std::ranges::move(make_isolated_workers(system, config, identity, ports.plane), std::back_inserter(children));
+  }
   if (config.http)
     children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
+  if (config.admin)
+    children.push_back(make_admin_child(
+      system, config, [&notice] { notice.ask(); }, ports.admin));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
   // It may also end by a defect, and then nobody else is left to say so. Too late a notice is ignored.
   supervisor->attach_functor([&notice] { notice.give_up(exit_code::internal); });
 
-  if (!wait_until_ready(system, config, plane_port, notice)) {
+  if (!wait_until_ready(system, config, ports, notice)) {
     auto code = notice.code();
     if (code == exit_code::ok)
-      log_error("node", "not ready in time", {{"seconds", std::to_string(start_time_max.count())}});
+      log_error("node", "not ready in time", {{"seconds", std::to_string(start_limit(config).count())}});
     caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
     return static_cast<int>(code == exit_code::ok ? exit_code::internal : code);
   }
   auto url = config.http ? find_url(system) : std::string{};
-  auto plane = config.cluster ? to_string(listen_address{config.cluster->listen.host, plane_port}) : std::string{};
-  auto result = ready({url, plane, model->served.name, notice.fd()});
+  auto plane = given.cluster ? to_string(listen_address{config.cluster->listen.host, ports.plane}) : std::string{};
+  auto admin =
+    config.admin ? "http://" + to_string(listen_address{config.admin->listen.host, ports.admin}) : std::string{};
+  auto result = ready({url, plane, admin, model->served.name, notice.fd()});
   if (notice.code() != exit_code::ok)
     result = static_cast<int>(notice.code());
   else

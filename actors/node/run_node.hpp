@@ -12,15 +12,19 @@ namespace troupe {
 struct running_node {
   /// "http://127.0.0.1:8000", with the port that it really has; empty if it runs no gateway.
   std::string url;
-  /// "127.0.0.1:7400", where other nodes find this one; empty if it is alone.
+  /// "127.0.0.1:7400", where other nodes find this one; empty if it is alone, or with its child processes.
   std::string node_plane;
+  /// "http://127.0.0.1:8001", the admin listener; empty if there is none.
+  std::string admin_url;
   std::string model_name;
-  /// Becomes readable when the node has given up (an actor failed too often, the device is lost).
+  /// Becomes readable when the node has given up (an actor failed too often, the device is lost), or was asked by its
+  /// admin listener to end.
   int ended_fd = -1;
 };
 
 /// Called on run_node's thread once the node is ready. The node runs until it returns: it waits for
-/// signals, or talks to the user. Returns an exit code, see actors/node/exit_code.hpp.
+/// signals, or talks to the user. Returns an exit code, see actors/node/exit_code.hpp; that of a node that has given up
+/// is run_node's to find.
 using node_ready_callback = std::function<int(const running_node&)>;
 
 /// Starts a node, calls `ready`, then drains (up to supervisor.drain-timeout) and ends it. Returns what

@@ -20,6 +20,8 @@ std::string roles_of(const node_config& config) {
   };
   if (config.http)
     add("http at " + to_string(config.http->listen));
+  if (config.admin)
+    add("admin at " + to_string(config.admin->listen));
   add_workers("prefill", config.prefill_worker);
   add_workers("decode", config.decode_worker);
   return result;

@@ -25,6 +25,10 @@ struct serve_options {
 /// Runs the node of a configuration until SIGINT or SIGTERM.
 exit_code command_serve(const serve_options&);
 
+/// Runs the configuration that the parent process gave, for as long as the parent lives or until it says SIGTERM.
+/// `name` stands in log lines.
+exit_code command_isolated_worker(const std::string& name);
+
 struct run_options {
   /// One of these two is set.
   std::string config_file;

@@ -31,24 +31,29 @@ std::string curl_line(const running_node& node) {
          + shell_word(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-exit_code wait_for_the_end(const running_node& node) {
-  chat::signal_pipe signals;
-  if (!signals.open()) {
-    log_error("node", "no pipe for signals could be had");
-    return exit_code::resource;
-  }
+void print_addresses(const running_node& node) {
   if (!node.url.empty())
     std::printf("%s is ready at %s\n%s\n", node.model_name.c_str(), node.url.c_str(), curl_line(node).c_str());
   else
     std::printf("%s is ready\n", node.model_name.c_str());
   if (!node.node_plane.empty())
     std::printf("other nodes find this one at %s\n", node.node_plane.c_str());
+  if (!node.admin_url.empty())
+    std::printf("its admin listener is at %s\n", node.admin_url.c_str());
   std::fflush(stdout);
-  const auto woken = chat::wait_for(node.ended_fd, chat::direction::read, signals.fd(), chat::deadline::max());
-  if (woken == chat::wake::interrupted)
+}
+
+exit_code wait_for_the_end(const running_node& node, std::optional<chat::signal_pipe>& signals) {
+  const auto woken = chat::wait_for(node.ended_fd, chat::direction::read, signals->fd(), chat::deadline::max());
+  if (woken == chat::wake::failed)
+    return exit_code::internal;
+  if (woken == chat::wake::interrupted) {
     log_info("node", "ending: asked by a signal; a second one ends at once");
-  // From here signals have their usual meaning again, so that a second one ends the process.
-  return woken == chat::wake::interrupted ? exit_code::ok : exit_code::internal;
+    signals.reset(); // they have their usual meaning again
+  } else {
+    signals->catch_one_more(); // a process manager that drained the node still sends its first one
+  }
+  return exit_code::ok;
 }
 
 } // namespace
@@ -61,10 +66,22 @@ std::optional<node_config> read_config_or_complain(const std::filesystem::path& 
   return std::nullopt;
 }
 
+exit_code run_until_signalled(const node_config& config, const announcer& announce) {
+  std::optional<chat::signal_pipe> signals;
+  return static_cast<exit_code>(run_node(config, [&](const running_node& node) {
+    signals.emplace();
+    if (!signals->open()) {
+      log_error("node", "no pipe for signals could be had");
+      return static_cast<int>(exit_code::resource);
+    }
+    announce(node);
+    return static_cast<int>(wait_for_the_end(node, signals));
+  }));
+}
+
 exit_code run_in_foreground(const node_config& config) {
   const log_session logging{config.log};
-  return static_cast<exit_code>(
-    run_node(config, [](const running_node& node) { return static_cast<int>(wait_for_the_end(node)); }));
+  return run_until_signalled(config, print_addresses);
 }
 
 } // namespace troupe

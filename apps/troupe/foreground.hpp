@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "actors/config/node_config.hpp"
@@ -13,8 +14,13 @@ namespace troupe {
 /// The configuration of a file. nullopt: its faults are on standard error, and the exit code is config.
 std::optional<node_config> read_config_or_complain(const std::filesystem::path& file);
 
-/// Runs a node in the foreground until SIGINT, SIGTERM or its own end. Prints its URL and a curl line when
-/// it is ready. A second signal, while it drains, ends the process at once.
+/// Called once the node is ready and signals are waited for.
+using announcer = std::function<void(const running_node&)>;
+
+/// Runs a node until SIGINT, SIGTERM or its own end. A second signal, while it drains, ends the process at once.
+exit_code run_until_signalled(const node_config&, const announcer&);
+
+/// The same with log lines; prints the node's URL and a curl line when it is ready.
 exit_code run_in_foreground(const node_config&);
 
 } // namespace troupe

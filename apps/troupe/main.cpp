@@ -127,6 +127,14 @@ void add_certs(CLI::App& app, action& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return command_certs(*options); }; });
 }
 
+// For a parent process, which gives it a configuration and a lifeline: not for people, so --help does not show it.
+void add_isolated_worker(CLI::App& app, action& chosen) {
+  auto* command = app.add_subcommand("isolated-worker", "")->group("");
+  auto name = std::make_shared<std::string>();
+  command->add_option("name", *name, "")->required();
+  command->callback([name, &chosen] { chosen = [name] { return command_isolated_worker(*name); }; });
+}
+
 void add_version(CLI::App& app, action& chosen) {
   auto* command = app.add_subcommand("version", "Print the version");
   auto json = std::make_shared<bool>(false);
@@ -149,6 +157,7 @@ exit_code run(int argc, char** argv) {
   add_render(app, chosen);
   add_certs(app, chosen);
   add_version(app, chosen);
+  add_isolated_worker(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

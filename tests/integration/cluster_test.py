@@ -8,12 +8,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
-from node_process import MODEL, Node, NodeProcess
-from text_stream import Stream
+from node_process import MODEL, Node, NodeProcess, wait_until
+from text_stream import Readers
 
 TROUPE = sys.argv.pop(1)
 HEAD = """
@@ -58,15 +57,6 @@ WORKER = """
 """
 #: Of the mock engine; slow enough that signals hit streams in their middle.
 STEP = "5ms"
-
-
-def wait_until(condition, seconds=20):
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 class Cluster:
@@ -114,21 +104,6 @@ class Cluster:
 
     def end(self):
         return [node.end() for node in [*self.workers.values(), self.front]]
-
-
-class Readers:
-    """Streams that are read at the same time, a thread each."""
-
-    def __init__(self, node, prompts, tokens, **fields):
-        self.streams = [Stream(node, tokens, prompt=prompt, **fields) for prompt in prompts]
-        self.threads = [threading.Thread(target=stream.read_to_end) for stream in self.streams]
-        for thread in self.threads:
-            thread.start()
-
-    def join(self):
-        for thread in self.threads:
-            thread.join(timeout=60)
-        return [stream.text for stream in self.streams]
 
 
 @unittest.skipUnless(MODEL.exists(), "the demo model is not there: run scripts/setup")

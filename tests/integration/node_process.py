@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -24,6 +25,23 @@ troupe {{
     listen = "127.0.0.1:0"
   }}
 """
+
+
+def wait_until(condition, seconds=20):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def sum_of_metric(text, name, **labels):
+    total = 0.0
+    for line in text.splitlines():
+        if line.startswith(name) and line[len(name)] in "{ " and all(f'{k}="{v}"' in line for k, v in labels.items()):
+            total += float(line.split()[-1].split()[0]) if "}" not in line else float(line.split("}")[1].split()[0])
+    return total
 
 
 class NodeProcess:
@@ -78,8 +96,4 @@ class Node(NodeProcess):
             return error.code, error.read().decode()
 
     def metric(self, name, **labels):
-        total = 0.0
-        for line in self.get("/metrics")[1].splitlines():
-            if line.startswith(name) and line[len(name)] in "{ " and all(f'{k}="{v}"' in line for k, v in labels.items()):
-                total += float(line.split()[-1].split()[0]) if "}" not in line else float(line.split("}")[1].split()[0])
-        return total
+        return sum_of_metric(self.get("/metrics")[1], name, **labels)

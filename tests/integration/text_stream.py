@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client that reads a streamed completion event by event."""
 import json
+import threading
 import urllib.request
 
 
@@ -49,3 +50,18 @@ class Stream:
     def read_to_end(self):
         while self.read_event():
             pass
+
+
+class Readers:
+    """Streams that are read at the same time, a thread each."""
+
+    def __init__(self, node, prompts, tokens, **fields):
+        self.streams = [Stream(node, tokens, prompt=prompt, **fields) for prompt in prompts]
+        self.threads = [threading.Thread(target=stream.read_to_end) for stream in self.streams]
+        for thread in self.threads:
+            thread.start()
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(timeout=60)
+        return [stream.text for stream in self.streams]

@@ -238,6 +238,7 @@ void connection::dispatch() {
   request.path = target.substr(0, target.find('?'));
   const auto type = message[http::field::content_type];
   request.content_type = media_type({type.data(), type.size()});
+  request.from_page = message.count(http::field::origin) > 0;
   const auto id = message["x-request-id"];
   request.id = is_plain_id({id.data(), id.size()}) ? std::string{id} : make_id();
   request.body = std::move(message.body());

@@ -17,6 +17,8 @@ struct http_request {
   std::string path;
   /// Lower case, without parameters; empty if there was none.
   std::string content_type;
+  /// A script or form of a web page sent it: browsers then add an Origin, which a page cannot leave out.
+  bool from_page = false;
   /// The client's x-request-id if it is short and plain, else made here.
   std::string id;
   std::string body;

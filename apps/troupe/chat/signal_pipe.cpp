@@ -14,17 +14,22 @@ namespace troupe::chat {
 namespace {
 
 std::atomic<int> write_end{-1};
-static_assert(std::atomic<int>::is_always_lock_free); // or the handler could not read it
+/// The pipe that catches no more than the next signal.
+std::atomic<const signal_pipe*> leaving{nullptr};
+// Or the handler could not read them.
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<const signal_pipe*>::is_always_lock_free);
 
-void forward(int signal) {
+} // namespace
+
+void signal_pipe::forward(int signal) {
   const int saved = errno;
+  if (const auto* last = leaving.load())
+    last->restore();
   const auto byte = static_cast<unsigned char>(signal);
   // A full pipe already holds what the loop needs to know.
   [[maybe_unused]] const auto written = ::write(write_end.load(std::memory_order_relaxed), &byte, 1);
   errno = saved;
 }
-
-} // namespace
 
 signal_pipe::signal_pipe() {
   if (::pipe2(ends_.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
@@ -43,11 +48,18 @@ signal_pipe::signal_pipe() {
 signal_pipe::~signal_pipe() {
   if (!open())
     return;
-  sigaction(SIGINT, &old_int_, nullptr);
-  sigaction(SIGTERM, &old_term_, nullptr);
+  restore();
+  leaving = nullptr;
   write_end = -1;
   ::close(ends_[0]);
   ::close(ends_[1]);
+}
+
+void signal_pipe::catch_one_more() { leaving = this; }
+
+void signal_pipe::restore() const {
+  sigaction(SIGINT, &old_int_, nullptr);
+  sigaction(SIGTERM, &old_term_, nullptr);
 }
 
 std::optional<int> signal_pipe::take() {

@@ -23,10 +23,16 @@ public:
   /// Readable while a signal waits to be taken.
   int fd() const { return ends_[0]; }
 
+  /// One more signal is caught, and then they have the meaning again that they had before.
+  void catch_one_more();
+
   /// The signals that came since the last call, as one: SIGTERM if it was among them, else SIGINT.
   std::optional<int> take();
 
 private:
+  static void forward(int signal);
+  void restore() const;
+
   std::array<int, 2> ends_{-1, -1};
   struct sigaction old_int_{};
   struct sigaction old_term_{};

@@ -72,6 +72,16 @@ TEST_CASE("one reading reports all faults, with file, line and key, in order") {
                    "f.conf:6:troupe.log.level: a string needs quotes: \"info\""});
 }
 
+TEST_CASE("the admin listener is for this machine, and has an address of its own") {
+  CHECK(faults_of(with("admin.listen = \"10.0.0.1:8001\""))
+        == strings{"f.conf:5:troupe.admin.listen: 10.0.0.1:8001 can be reached from other machines, whose users could "
+                   "end the node; use 127.0.0.1 or [::1]"});
+  CHECK(faults_of(with("admin.listen = \"127.0.0.1:8000\""))
+        == strings{"f.conf:5:troupe.admin.listen: 127.0.0.1:8000 is http's address, too"});
+  CHECK(read(with("admin {}")).admin == admin_section{});
+  CHECK_FALSE(read(with("")).admin);
+}
+
 TEST_CASE("a value of the wrong type is named with what is expected") {
   CHECK(faults_of(with("kv.block-tokens = \"16\""))
         == strings{"f.conf:5:troupe.kv.block-tokens: expected a number, found a string"});

@@ -32,6 +32,7 @@ TEST_CASE("reading the reference gives the compiled defaults with every role pre
   node_config defaults;
   defaults.cluster.emplace();
   defaults.http.emplace();
+  defaults.admin.emplace();
   defaults.prefill_worker.emplace();
   defaults.decode_worker.emplace();
   defaults.model.path = TROUPE_SOURCE_DIR "/models/SmolLM2-135M-Instruct.Q4_1.gguf"; // an example: there is no default

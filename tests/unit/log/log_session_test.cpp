@@ -49,6 +49,14 @@ TEST_CASE("a session writes lines of its level and above, all before it ends") {
   CHECK(text.find(" error a and this n=3\n") != std::string::npos);
 }
 
+TEST_CASE("a process with a name has it in each line") {
+  CHECK(stderr_of([] {
+          log_session session{{log_level::info, log_format::text}, "a.decode-worker-1"};
+          log_info("a", "x", {{"n", 3}});
+        }).find(" info a x n=3 process=a.decode-worker-1\n")
+        != std::string::npos);
+}
+
 TEST_CASE("outside of a session lines are written at once") {
   CHECK(stderr_of([] { log_info("a", "early"); }).find(" info a early\n") != std::string::npos);
   CHECK(stderr_of([] { log_debug("a", "detail"); }).empty());
