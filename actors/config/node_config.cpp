@@ -127,8 +127,10 @@ void describe(field_visitor& f, mock_section& x) {
   f.time(x.per_row, {"per-row", "Added for each request in the step."}, {0s, 1h});
   f.time(x.per_prompt_token, {"per-prompt-token", "Added for each prompt token in the step."}, {0s, 1h});
   f.choice(x.fault,
-           {"fault", "To rehearse a failure: device-lost is a device that is gone, crash a defect of the executor."},
-           {"none", "device-lost", "crash"});
+           {"fault",
+            "To rehearse a failure: device-lost is a device that is gone, crash a defect of the executor, slow a "
+            "device whose steps take five times as long."},
+           {"none", "device-lost", "crash", "slow"});
   f.count(x.fault_after_steps, {"fault-after-steps", "Steps of a worker's life before the fault strikes."},
           {0, 1'000'000'000});
 }

@@ -142,7 +142,7 @@ enum class executor_kind : std::uint8_t { host, mock };
 /// `executor.mock`: the time model of the mock executor. A step of r rows and p prompt tokens takes
 /// step_base + r × per_row + p × per_prompt_token. And what goes wrong with it by design.
 struct mock_section {
-  enum class fault_kind : std::uint8_t { none, device_lost, crash };
+  enum class fault_kind : std::uint8_t { none, device_lost, crash, slow };
 
   config_time step_base = std::chrono::milliseconds{2};
   config_time per_row = std::chrono::microseconds{100};

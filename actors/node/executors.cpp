@@ -61,6 +61,7 @@ gpu::mock::mock_fault fault_of(mock_section::fault_kind kind) {
     case mock_section::fault_kind::none: return gpu::mock::mock_fault::none;
     case mock_section::fault_kind::device_lost: return gpu::mock::mock_fault::device_lost;
     case mock_section::fault_kind::crash: return gpu::mock::mock_fault::crash;
+    case mock_section::fault_kind::slow: return gpu::mock::mock_fault::slow;
   }
   return gpu::mock::mock_fault::none;
 }

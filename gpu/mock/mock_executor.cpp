@@ -2,6 +2,7 @@
 #include "gpu/mock/mock_executor.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cmath>
 #include <condition_variable>
@@ -158,7 +159,14 @@ private:
       return;
     if (options_.fault == mock_fault::crash)
       throw std::runtime_error{"the mock executor crashes as it was told to"};
-    lose();
+    if (options_.fault == mock_fault::slow)
+      is_slow_ = true;
+    else
+      lose();
+  }
+
+  std::chrono::nanoseconds time_of(const step& s) const {
+    return duration_of(s, options_.time) * (is_slow_ ? slow_factor : 1);
   }
 
   void work() {
@@ -172,7 +180,7 @@ private:
         changed_.wait(lock, [this] { return lost_ || permits_ > 0; });
         permits_ -= !lost_;
       } else {
-        free_at = std::max(free_at, std::chrono::steady_clock::now()) + duration_of(*queue_.next(), options_.time);
+        free_at = std::max(free_at, std::chrono::steady_clock::now()) + time_of(*queue_.next());
         changed_.wait_until(lock, free_at, [this] { return lost_; });
       }
       if (ending_)
@@ -184,7 +192,7 @@ private:
   }
 
   step_result run(const step& s) {
-    step_result result{.id = s.id, .computed = duration_of(s, options_.time)};
+    step_result result{.id = s.id, .computed = time_of(s)};
     for (std::size_t i = 0; i < s.rows.size(); ++i) {
       auto fault = run_row(s, s.rows[i], result.rows.emplace_back());
       if (!fault)
@@ -251,6 +259,7 @@ private:
   }
 
   const mock_options options_;
+  std::atomic<bool> is_slow_ = false;
   mock_kv kv_; // of the thread that runs steps, as slots_ and recent_ are while a step runs
   const executor_info info_;
   std::function<void(step_result)> on_done_;

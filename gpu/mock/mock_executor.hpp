@@ -38,7 +38,10 @@ enum class mock_fault : std::uint8_t {
   device_lost,
   /// submit() throws std::runtime_error, as a defect might.
   crash,
+  /// Steps take slow_factor times as long.
+  slow,
 };
+constexpr std::uint32_t slow_factor = 5;
 
 struct mock_options {
   pace steps = pace::timer;

@@ -202,3 +202,23 @@ TEST_CASE("a gated executor completes exactly the released steps") {
     CHECK(done[1].code == errc::device_lost);
   }
 }
+
+TEST_CASE("mock: a slow device takes five times as long from its step on, with the same results") {
+  mock_options options;
+  options.steps = pace::manual;
+  options.time.base = std::chrono::milliseconds{2};
+  options.fault = mock_fault::slow;
+  options.fault_after_steps = 1;
+  auto executor = mock_executor::make(options).value();
+  std::vector<step_result> done;
+  executor->on_done([&](step_result r) { done.push_back(std::move(r)); });
+  executor->open({0}, test::greedy(), std::vector<token_id>{1, 2, 3}, 3);
+  REQUIRE(executor->submit(one_row(1, {1, 2}, 0, row_want::none)) == errc::none);
+  REQUIRE(executor->run_one());
+  REQUIRE(executor->submit(one_row(2, {3}, 2, row_want::sample)) == errc::none);
+  REQUIRE(executor->run_one());
+  REQUIRE(done.size() == 2);
+  CHECK(done[0].computed == std::chrono::milliseconds{2});
+  CHECK(done[1].computed == std::chrono::milliseconds{10});
+  CHECK(done[1].code == errc::none);
+}
