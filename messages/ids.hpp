@@ -41,6 +41,8 @@ using transport_peer = strong_id<struct transport_peer_tag>;
 /// Hash of everything that must be equal for KV bytes of one worker to be valid in another: weights,
 /// layout, dtype and arithmetic.
 using model_fingerprint = strong_id<struct model_fingerprint_tag>;
+/// Hash of a model's vocabulary. Equal ids: tokens of one are the same text in the other. 0: not known.
+using vocabulary_id = strong_id<struct vocabulary_id_tag>;
 /// Arithmetic path of an executor. Equal ids: equal tokens give equal bits.
 using numerics_id = strong_id<struct numerics_id_tag>;
 

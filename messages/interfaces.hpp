@@ -45,7 +45,8 @@ using directory_actor = caf::typed_actor<
 
 /// Placement of requests on workers.
 using router_actor = caf::typed_actor<
-  // errc::model_not_found, unavailable or overloaded if nobody can take it.
+  // From the request's session, which is told (generation_failed) if the decode worker hangs later. errc::unavailable
+  // or overloaded if nobody can take it.
   auto(demand)->caf::result<routed>, auto(release_placement)->caf::result<void>>::extend_with<fleet_sink_actor>;
 
 } // namespace troupe

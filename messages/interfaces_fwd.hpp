@@ -25,7 +25,8 @@ using stream_hub_actor = caf::typed_actor<
 
 /// One choice of one request: its placement, deadline, retries and continuation.
 using request_session_actor = caf::typed_actor<
-  // From the worker: it stopped short; the session continues elsewhere or fails the stream.
+  // From the worker: it stopped short; or from the router: the worker hangs. The session continues elsewhere or fails
+  // the stream.
   auto(generation_failed)->caf::result<void>,
   // From the hub: the stream has ended (by its last token, a stop string, or because the client is gone).
   auto(cancel_request)->caf::result<void>>;

@@ -17,6 +17,7 @@ struct worker_record {
   worker_id id;
   epoch worker_epoch;
   std::string model;
+  vocabulary_id vocabulary;
   model_fingerprint fingerprint;
   numerics_id numerics;
   std::uint32_t roles = 0;
@@ -37,11 +38,11 @@ struct worker_record {
 template <class Inspector>
 bool inspect(Inspector& f, worker_record& x) {
   return f.object(x).fields(f.field("id", x.id), f.field("worker_epoch", x.worker_epoch), f.field("model", x.model),
-                            f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics),
-                            f.field("roles", x.roles), f.field("block_tokens", x.block_tokens),
-                            f.field("block_bytes", x.block_bytes), f.field("blocks", x.blocks),
-                            f.field("context_tokens", x.context_tokens), f.field("endpoint", x.endpoint),
-                            f.field("executor", x.executor), f.field("wire", x.wire));
+                            f.field("vocabulary", x.vocabulary), f.field("fingerprint", x.fingerprint),
+                            f.field("numerics", x.numerics), f.field("roles", x.roles),
+                            f.field("block_tokens", x.block_tokens), f.field("block_bytes", x.block_bytes),
+                            f.field("blocks", x.blocks), f.field("context_tokens", x.context_tokens),
+                            f.field("endpoint", x.endpoint), f.field("executor", x.executor), f.field("wire", x.wire));
 }
 
 } // namespace troupe

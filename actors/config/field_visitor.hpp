@@ -59,6 +59,18 @@ public:
     }
   }
 
+  /// A map of options that may be given several times; the first is always in force.
+  template <class Section>
+  void sections(Section& first, std::vector<Section>& further, field f) {
+    section(first, f);
+    for (std::size_t i = 0; enter_further(f, i + 2, i < further.size() ? presence::present : presence::absent); ++i) {
+      if (i == further.size())
+        further.emplace_back();
+      describe(*this, further[i]);
+      leave();
+    }
+  }
+
   /// A map of options whose presence in the file makes the node run that role. Absent, it gets its defaults if the
   /// visitor enters it.
   template <class Section>
@@ -93,7 +105,7 @@ public:
 
   /// `names[i]` is how the enumerator of value i is written.
   template <class Enum>
-    requires std::is_enum_v<Enum>
+  requires std::is_enum_v<Enum>
   void choice(Enum& x, field f, std::initializer_list<std::string_view> names) {
     auto index = static_cast<std::size_t>(x);
     visit_choice(index, f, {names.begin(), names.size()});
@@ -115,6 +127,8 @@ private:
   // Whether to walk over the section; if so, leave() follows.
   virtual bool enter(field) = 0;
   virtual bool enter_role(field, presence) = 0;
+  // Whether there is an i-th map of that key, counted from 1; if so, leave() follows.
+  virtual bool enter_further(field, std::size_t i, presence) = 0;
   virtual void leave() = 0;
   virtual void visit_integer(std::int64_t&, field, const integer_limits&) = 0;
   virtual void visit_choice(std::size_t& index, field, std::span<const std::string_view> names) = 0;

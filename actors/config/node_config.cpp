@@ -24,7 +24,10 @@ void describe(field_visitor&, executor_section&);
 void describe(field_visitor&, log_config&);
 
 void describe(field_visitor& f, node_config& x) {
-  f.section(x.model, {"model", "What this node serves."});
+  f.sections(x.model, x.further_models,
+             {"model",
+              "What this node's workers serve. A node with http may have several of these sections: its clients can "
+              "ask for each of them that a worker of the cluster serves, its own workers serve the first."});
   f.role(x.cluster, {"cluster", "The plane over which this node finds other nodes and talks with them."});
   f.role(x.http, {"http", "The REST gateway."});
   f.role(x.admin, {"admin", "The listener for operators: POST /admin/drain, GET /live, /health and /metrics."});
@@ -78,7 +81,9 @@ void describe(field_visitor& f, admin_section& x) {
 
 void describe(field_visitor& f, model_section& x) {
   f.path(x.path, {"path", "The model's GGUF file. Required."}, "../models/SmolLM2-135M-Instruct.Q4_1.gguf");
-  f.text(x.name, {"name", "Name of the model in requests; if empty, the file's name without its ending."}, 256);
+  f.text(x.name,
+         {"name", "Name of the model in requests, unique in this file; if empty, the file's name without its ending."},
+         256);
 }
 
 void describe(field_visitor& f, worker_section& x) {
@@ -161,10 +166,15 @@ void describe(field_visitor& f, supervisor_section& x) {
   f.time(x.backoff_first, {"backoff-first", "Pause before the first restart; it doubles with each further one."},
          {0s, 1h});
   f.time(x.backoff_max, {"backoff-max", "Longest pause before a restart."}, {0s, 1h});
+  f.time(
+    x.stall_timeout,
+    {"stall-timeout",
+     "A worker that has finished no step in this time while work waits hangs: its requests go on at another worker "
+     "of its model, if there is one, and /health says so. Longer than the longest step, on a loaded machine, too."},
+    {1s, 24h});
   f.time(x.step_timeout,
          {"step-timeout",
-          "A device that has not answered for a step in this time, the wait behind other steps included, has failed; "
-          "/health then says so, too."},
+          "A device that has not answered for a step in this time, the wait behind other steps included, has failed."},
          {1s, 24h});
   f.time(x.drain_timeout, {"drain-timeout", "Time that running requests have to end after SIGINT or SIGTERM."},
          {0s, 24h});

@@ -51,11 +51,14 @@ struct cluster_section {
   friend bool operator==(const cluster_section&, const cluster_section&) = default;
 };
 
-/// `model`: what the node serves.
+/// `model`: what the node serves, or knows to be served elsewhere.
 struct model_section {
   /// Required. Absolute after reading.
   std::filesystem::path path;
   std::string name;
+
+  /// Its name in requests.
+  std::string served_name() const { return name.empty() ? path.stem().string() : name; }
 
   friend bool operator==(const model_section&, const model_section&) = default;
 };
@@ -131,6 +134,7 @@ struct supervisor_section {
   config_time restart_window = std::chrono::seconds{10};
   config_time backoff_first = std::chrono::milliseconds{100};
   config_time backoff_max = std::chrono::seconds{5};
+  config_time stall_timeout = std::chrono::seconds{20};
   config_time step_timeout = std::chrono::seconds{300};
   config_time drain_timeout = std::chrono::seconds{30};
 
@@ -163,7 +167,9 @@ struct executor_section {
 
 /// The section `troupe`, i.e. a whole file.
 struct node_config {
+  /// The node's own workers serve the first; its frontend knows the others, too.
   model_section model;
+  std::vector<model_section> further_models;
   /// Present: the node runs that role.
   std::optional<cluster_section> cluster;
   std::optional<http_section> http;

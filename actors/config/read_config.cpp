@@ -2,6 +2,8 @@
 #include "actors/config/read_config.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <fstream>
 #include <system_error>
 
@@ -15,11 +17,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Sections that may be given several times: field_visitor's sections().
+constexpr std::array<std::string_view, 1> repeatable_sections{"troupe.model"};
+
 std::string joined(std::span<const std::string_view> words) {
   std::string result;
   for (std::string_view word : words)
     result += (result.empty() ? "" : ", ") + std::string{word};
   return result;
+}
+
+/// The i-th entry of that key, counted from 1.
+const syntax::entry* nth_of(const syntax::map& map, std::string_view key, std::size_t i) {
+  for (const syntax::entry& x : map.entries)
+    if (x.key == key && --i == 0)
+      return &x;
+  return nullptr;
 }
 
 /// Fills a node_config from a parsed file. What is absent keeps its default.
@@ -55,6 +68,17 @@ private:
         report(f, found->content, "expected a section { … }, found " + std::string{kind_of(found->content)});
     }
     levels_.push_back({map, path_of(f), {}});
+    return true;
+  }
+
+  bool enter_further(field f, std::size_t i, presence) override {
+    const syntax::map* around = levels_.back().map;
+    const syntax::entry* found = around == nullptr ? nullptr : nth_of(*around, f.key, i);
+    if (found == nullptr)
+      return false;
+    levels_.push_back({std::get_if<syntax::map>(&found->content.data), // the parser repeats nothing else
+                       path_of(f) + "[" + std::to_string(i) + "]",
+                       {}});
     return true;
   }
 
@@ -242,7 +266,13 @@ int line_of(const syntax::map& root, std::string_view key) {
   const syntax::map* map = &root;
   while (map != nullptr && !key.empty()) {
     const auto dot = key.find('.');
-    const syntax::entry* found = map->find(key.substr(0, dot));
+    std::string_view name = key.substr(0, dot);
+    std::size_t i = 1; // name[i]
+    if (const auto bracket = name.find('['); bracket != std::string_view::npos) {
+      std::from_chars(name.data() + bracket + 1, name.data() + name.size(), i);
+      name = name.substr(0, bracket);
+    }
+    const syntax::entry* found = nth_of(*map, name, i);
     if (found == nullptr)
       break;
     line = found->content.line;
@@ -258,7 +288,8 @@ bool has_fault_at(const std::vector<fault>& faults, std::string_view key) {
 
 // Whether the key is the section's or lies in it.
 bool is_within(std::string_view key, std::string_view section) {
-  return section.empty() || key == section || (key.starts_with(section) && key[section.size()] == '.');
+  return section.empty() || key == section
+         || (key.starts_with(section) && (key[section.size()] == '.' || key[section.size()] == '['));
 }
 
 // A value that could not be read must not lead to a second fault, about its absence or its default.
@@ -277,7 +308,7 @@ std::vector<fault> one_fault(const fs::path& file, std::string message) {
 } // namespace
 
 expected<node_config, std::vector<fault>> read_config_text(std::string_view text, const fs::path& name) {
-  syntax::document document = syntax::parse(text, name.string());
+  syntax::document document = syntax::parse(text, name.string(), repeatable_sections);
   std::vector<fault> faults = std::move(document.faults);
   std::vector<std::string> doubtful;
   for (const fault& x : faults)

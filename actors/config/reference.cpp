@@ -40,6 +40,8 @@ private:
     return true;
   }
 
+  bool enter_further(field, std::size_t, presence) override { return false; }
+
   void leave() override {
     indent_ -= 2;
     line("}");

@@ -35,7 +35,8 @@ bool is_utf8(std::string_view text) {
 /// end of the line (or before the `}` that ends the map), where its caller goes on.
 class parser {
 public:
-  parser(std::string_view text, std::string_view name) : text_(text), name_(name) {}
+  parser(std::string_view text, std::string_view name, std::span<const std::string_view> repeatable)
+    : text_(text), name_(name), repeatable_(repeatable) {}
 
   document run() {
     if (text_.size() > file_bytes_max)
@@ -91,13 +92,18 @@ private:
   }
 
   // `{ … }`. Dotted keys may add to the same section before or after; a second pair of braces is a
-  // mistake more often than a wish.
+  // mistake more often than a wish, where it is not the next of several.
   bool parse_block(map& into, const std::string& key, const std::string& full, int depth) {
     const int opened = line_;
     ++at_;
     entry* found = find_or_add_map(into, key, full);
     if (found == nullptr)
       return --at_, false; // skip_rest then skips the whole block
+    if (std::get<map>(found->content.data).opened_line > 0 && is_repeatable(full)) {
+      if (!append(into, key, full, value{opened, map{}}))
+        return --at_, false;
+      found = &into.entries.back();
+    }
     map& inner = std::get<map>(found->content.data);
     if (inner.opened_line > 0)
       report(opened, full, "this section is given twice; first in line " + std::to_string(inner.opened_line));
@@ -246,10 +252,18 @@ private:
   bool add(map& into, const std::string& key, const std::string& full, value content) {
     if (const entry* old = into.find(key))
       return report(content.line, full, "given twice; first in line " + std::to_string(old->content.line)), true;
+    return append(into, key, full, std::move(content));
+  }
+
+  bool append(map& into, const std::string& key, const std::string& full, value content) {
     if (into.entries.size() >= entries_max)
       return report(content.line, full, "more than 1024 entries");
     into.entries.push_back({key, std::move(content)});
     return true;
+  }
+
+  bool is_repeatable(std::string_view full) const {
+    return std::find(repeatable_.begin(), repeatable_.end(), full) != repeatable_.end();
   }
 
   // nullptr, and a fault, if the key already names something else.
@@ -365,6 +379,7 @@ private:
 
   std::string_view text_;
   std::string_view name_;
+  std::span<const std::string_view> repeatable_;
   std::size_t at_ = 0;
   int line_ = 1;
   document result_;
@@ -396,6 +411,8 @@ std::string_view kind_of(const value& x) {
   return names[x.data.index()];
 }
 
-document parse(std::string_view text, std::string_view name) { return parser{text, name}.run(); }
+document parse(std::string_view text, std::string_view name, std::span<const std::string_view> repeatable) {
+  return parser{text, name, repeatable}.run();
+}
 
 } // namespace troupe::syntax

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -39,6 +40,7 @@ struct map {
   /// The line of its `{`; 0 if only dotted keys made it.
   int opened_line = 0;
 
+  /// The first of that key.
   const entry* find(std::string_view key) const;
 };
 
@@ -66,7 +68,9 @@ struct document {
 /// Parses CAF's configuration syntax: `key = value` or `key { … }`, entries separated by new lines or
 /// commas, dotted keys, # comments; values are true, false, numbers with an optional unit, "strings" or
 /// 'strings', [lists] and maps. After a syntax error it goes on at the next line, so that one run finds
-/// all faults; `root` holds what could be read. `name` is the file's name in faults.
-document parse(std::string_view text, std::string_view name);
+/// all faults; `root` holds what could be read. `name` is the file's name in faults. A key is given once, but for
+/// sections whose full dotted keys are in `repeatable`: each `key { … }` is an entry then, and dotted keys add to the
+/// first.
+document parse(std::string_view text, std::string_view name, std::span<const std::string_view> repeatable = {});
 
 } // namespace troupe::syntax

@@ -36,8 +36,21 @@ private:
   void check_names() {
     if (config_.cluster)
       check_cluster(*config_.cluster);
-    if (config_.model.path.empty())
-      miss("troupe.model.path", "missing: name the model's GGUF file");
+    check_model("troupe.model", config_.model);
+    std::vector<std::string> names{config_.model.served_name()};
+    for (std::size_t i = 0; i < config_.further_models.size(); ++i) {
+      const auto& model = config_.further_models[i];
+      const auto section = "troupe.model[" + std::to_string(i + 2) + "]";
+      check_model(section, model);
+      if (!model.path.empty() && std::find(names.begin(), names.end(), model.served_name()) != names.end())
+        object(section + ".name", "another model of this file is called '" + model.served_name() + "', too");
+      names.push_back(model.served_name());
+    }
+  }
+
+  void check_model(const std::string& section, const model_section& model) {
+    if (model.path.empty())
+      miss(section + ".path", "missing: name the model's GGUF file");
   }
 
   void check_roles() {

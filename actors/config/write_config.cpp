@@ -24,6 +24,10 @@ private:
 
   bool enter_role(field f, presence role) override { return role == presence::present && enter(f); }
 
+  bool enter_further(field f, std::size_t, presence further) override {
+    return further == presence::present && enter(f);
+  }
+
   void leave() override { text_ += "}\n"; }
 
   void visit_integer(std::int64_t& x, field f, const integer_limits& limits) override {

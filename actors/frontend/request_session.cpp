@@ -58,8 +58,9 @@ request_session_actor::behavior_type request_session_state::make_behavior() {
     } else if (!ended_ && worker_ && worker_.address() == down.source)
       try_again({errc::worker_lost, "the decode worker ended: " + caf::to_string(down.reason)});
   });
-  deadline_timer_ =
-    self_->run_delayed(request_.time_left, [this] { fail({errc::deadline_exceeded, "the request's time is up"}); });
+  deadline_timer_ = self_->run_delayed(request_.time_left, [this] {
+    fail({errc::deadline_exceeded, "the request's time is up"});
+  });
   place();
   return {
     [this](const generation_failed& what) {
@@ -96,10 +97,11 @@ void request_session_state::place() {
     try_again({errc::unavailable, "the router is down"});
     return;
   }
+  const auto emitted = static_cast<std::uint32_t>(emitted_.size());
   demand what{request_.id,
               request_.model,
-              static_cast<std::uint32_t>(request_.prompt.size() + emitted_.size()),
-              request_.output_tokens_max,
+              static_cast<std::uint32_t>(request_.prompt.size()) + emitted,
+              request_.output_tokens_max - std::min(emitted, request_.output_tokens_max),
               request_.priority,
               worker_id_,
               emitted_.empty() ? std::nullopt : fingerprint_};

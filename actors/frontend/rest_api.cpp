@@ -67,8 +67,10 @@ rest_api::rest_api(rest_api_config config, std::shared_ptr<io_lane> lane, fronte
   : config_(std::move(config)), lane_(std::move(lane)), metrics_(metrics), callbacks_(std::move(c)),
     parser_(config_.limits), streams_(metrics_, {callbacks_.on_unwanted, [this] { release(); }}),
     status_(callbacks_.status), next_request_(first_request_id()), text_(config_.text_queue_max) {
-  for (auto& model : config_.models)
-    models_.push_back(std::make_shared<const served_model>(std::move(model)));
+  for (auto& model : config_.models) {
+    files_.push_back(std::make_shared<const served_model>(std::move(model)));
+    models_.push_back({files_.back()});
+  }
   config_.models.clear();
 }
 
@@ -106,22 +108,39 @@ void rest_api::answer_version(std::shared_ptr<http_exchange> exchange) {
 
 void rest_api::answer_models(std::shared_ptr<http_exchange> exchange) {
   std::string body = R"({"object":"list","data":[)";
-  for (std::size_t i = 0; i < models_.size(); ++i) {
-    if (i > 0)
+  for (const auto& known : models_) {
+    if (!known.is_live)
+      continue;
+    if (body.back() != '[')
       body += ',';
-    append_model(body, *models_[i]);
+    append_model(body, *known.model);
   }
   body += "]}";
   exchange->respond(json_answer(std::move(body)));
 }
 
 void rest_api::answer_model(std::shared_ptr<http_exchange> exchange, std::string_view name) {
-  auto model = find_model(name);
-  if (!model)
-    return exchange->respond(openai::error_response(model.error()));
+  const auto found = std::find_if(models_.begin(), models_.end(),
+                                  [&](const known_model& m) { return m.is_live && m.model->name == name; });
+  if (found == models_.end())
+    return exchange->respond(openai::error_response(no_such_model(name)));
   std::string body;
-  append_model(body, **model);
+  append_model(body, *found->model);
   exchange->respond(json_answer(std::move(body)));
+}
+
+void rest_api::follow(const live_models& live) {
+  std::lock_guard lock{models_mutex_};
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    const auto found = live.find(files_[i]->name);
+    models_[i].is_live = found != live.end();
+    if (!models_[i].is_live)
+      continue;
+    auto now = *files_[i];
+    now.context_tokens = std::min(now.context_tokens, found->second.tokens_max);
+    now.mock = now.mock || found->second.mock;
+    models_[i].model = std::make_shared<const served_model>(std::move(now));
+  }
 }
 
 void rest_api::drain() {

@@ -4,12 +4,14 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "actors/frontend/frontend_metrics.hpp"
 #include "actors/frontend/http/http_exchange.hpp"
 #include "actors/frontend/http/io_lane.hpp"
+#include "actors/frontend/live_models.hpp"
 #include "actors/frontend/node_status.hpp"
 #include "actors/frontend/openai/request_parser.hpp"
 #include "actors/frontend/prompt_builder.hpp"
@@ -54,6 +56,8 @@ public:
   void observe_answer(std::string_view path, std::uint16_t status) const;
   stream_table& streams() { return streams_; }
   node_status& status() { return status_; }
+  /// From now on these models have workers.
+  void follow(const live_models&);
   /// Refuses what comes from now on.
   void drain();
   /// Ends everything that is open with the error.
@@ -66,6 +70,11 @@ public:
 private:
   struct route;
   struct generation;
+  /// As the fleet serves it, or did when it last did: its context is what a worker can hold.
+  struct known_model {
+    std::shared_ptr<const served_model> model;
+    bool is_live = false;
+  };
   static const std::vector<route>& routes();
 
   void answer_version(std::shared_ptr<http_exchange>);
@@ -86,13 +95,17 @@ private:
   void answer_on_text_thread(std::shared_ptr<http_exchange>, text_job);
   /// An empty name means the first model, where a request need not name one.
   openai::result<std::shared_ptr<const served_model>> find_model(std::string_view name) const;
+  static openai::api_error no_such_model(std::string_view name);
 
   rest_api_config config_;
   std::shared_ptr<io_lane> lane_;
   frontend_metrics metrics_;
   callbacks callbacks_;
-  /// Immutable, so both threads read them.
-  std::vector<std::shared_ptr<const served_model>> models_;
+  /// As their files say.
+  std::vector<std::shared_ptr<const served_model>> files_;
+  /// One for each file, in the same order. Written on the I/O thread, and read on both.
+  std::vector<known_model> models_;
+  mutable std::mutex models_mutex_;
   /// Text thread only.
   openai::request_parser parser_;
   stream_table streams_;

@@ -29,6 +29,8 @@ rest_gateway_actor::behavior_type rest_gateway_state::make_behavior() {
   if (auto started = start(); !started) {
     log_error("gateway", "cannot start", {{"why", started.error().context}});
     self_->quit(to_caf_error(started.error()));
+  } else {
+    tick();
   }
   return {
     [this](const find_address&) {
@@ -39,6 +41,7 @@ rest_gateway_actor::behavior_type rest_gateway_state::make_behavior() {
     [this](close_choices& choices) { self_->send(hub_, std::move(choices)); },
     [this](const health_question& question) { ask_health(question); },
     [this](const streams_drained&) { on_drained(); },
+    [this](const fleet_snapshot& fleet) { follow(fleet); },
   };
 }
 
@@ -73,7 +76,9 @@ expected<void, error> rest_gateway_state::start() {
   server_->run({
     [api = api_](std::shared_ptr<http_exchange> exchange) { api->handle(std::move(exchange)); },
     [api = api_](std::string_view path, std::uint16_t status) { api->observe_answer(path, status); },
-    [api = api_] { api->stop({errc::draining, "the gateway ended"}); },
+    [api = api_] {
+      api->stop({errc::draining, "the gateway ended"});
+    },
   });
   return {};
 }
@@ -136,6 +141,23 @@ void rest_gateway_state::on_drained() {
   for (auto& promise : drains_)
     promise.deliver();
   drains_.clear();
+}
+
+void rest_gateway_state::tick() {
+  auto directory = local_services::find<directory_actor>(self_->system(), local_services::directory);
+  if (directory && directory.address() != directory_) {
+    directory_ = directory.address();
+    self_->send(directory, caf::actor_cast<fleet_sink_actor>(self_));
+  }
+  self_->run_delayed(config_.tick_interval, [this] { tick(); });
+}
+
+void rest_gateway_state::follow(const fleet_snapshot& fleet) {
+  auto now = live_models_of(fleet);
+  if (now == live_ || !server_)
+    return;
+  live_ = now;
+  server_->lane()->post([api = api_, now = std::move(now)] { api->follow(now); });
 }
 
 void rest_gateway_state::ask_health(health_question question) {

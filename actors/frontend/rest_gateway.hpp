@@ -25,7 +25,7 @@ using rest_gateway_actor =
                    // what was left has been ended with an error.
                    auto(drain_request)->caf::result<void>, auto(open_request)->caf::result<void>,
                    auto(close_choices)->caf::result<void>, auto(health_question)->caf::result<void>,
-                   auto(streams_drained)->caf::result<void>>;
+                   auto(streams_drained)->caf::result<void>>::extend_with<fleet_sink_actor>;
 
 struct rest_gateway_config {
   http_server_config http;
@@ -36,9 +36,12 @@ struct rest_gateway_config {
   std::function<void(std::uint16_t port)> on_listening;
   /// The directory must answer within this time, or the node is not healthy.
   std::chrono::milliseconds health_time{1'000};
+  /// How often it looks whether the directory was restarted.
+  std::chrono::milliseconds tick_interval{100};
 };
 
-/// Owns the HTTP server with its I/O thread, the text thread, and the hub, which ends with it. Ends with
+/// Owns the HTTP server with its I/O thread, the text thread, and the hub, which ends with it. Follows the fleet, and
+/// tells the I/O thread which models it serves. Ends with
 /// errc::resource or invalid_config if it cannot listen, and with the hub's reason if that dies; what is
 /// open then gets an error event. Its mailbox is bounded by the admission of the API.
 class rest_gateway_state {
@@ -57,6 +60,8 @@ private:
   void ask_health(health_question);
   void answer_health(std::uint64_t id, const node_health&);
   void on_drained();
+  void tick();
+  void follow(const fleet_snapshot&);
 
   rest_gateway_actor::pointer self_;
   rest_gateway_config config_;
@@ -66,6 +71,9 @@ private:
   /// Who waits for the drain.
   std::vector<caf::typed_response_promise<void>> drains_;
   bool drained_ = false;
+  /// The directory that this gateway follows.
+  caf::actor_addr directory_;
+  live_models live_;
 };
 
 rest_gateway_actor spawn_rest_gateway(caf::actor_system&, rest_gateway_config);

@@ -16,13 +16,17 @@ using openai::append_unsigned;
 using openai::error_response;
 
 openai::result<std::shared_ptr<const served_model>> rest_api::find_model(std::string_view name) const {
+  std::lock_guard lock{models_mutex_};
   if (name.empty() && !models_.empty())
-    return models_.front();
-  const auto found = std::find_if(models_.begin(), models_.end(), [&](const auto& m) { return m->name == name; });
+    return models_.front().model;
+  const auto found = std::find_if(models_.begin(), models_.end(), [&](const auto& m) { return m.model->name == name; });
   if (found != models_.end())
-    return *found;
-  return unexpected{openai::api_error{errc::model_not_found,
-                                      fmt::format("the model '{}' does not exist", name.substr(0, 256)), "model"}};
+    return found->model;
+  return unexpected{no_such_model(name)};
+}
+
+openai::api_error rest_api::no_such_model(std::string_view name) {
+  return {errc::model_not_found, fmt::format("the model '{}' does not exist", name.substr(0, 256)), "model"};
 }
 
 void rest_api::answer_on_text_thread(std::shared_ptr<http_exchange> exchange, text_job job) {

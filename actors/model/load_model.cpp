@@ -17,6 +17,20 @@ unexpected<error> refused(const std::filesystem::path& file, const std::string& 
   return fail(errc::resource, file.string() + ": " + why);
 }
 
+/// FNV-1a of all tokens in their order, and of what they are.
+vocabulary_id id_of(const text::vocabulary& vocabulary) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto add = [&hash](unsigned char byte) { hash = (hash ^ byte) * 0x100000001b3; };
+  for (const auto& token : vocabulary.tokens) {
+    for (const char byte : token)
+      add(static_cast<unsigned char>(byte));
+    add(0xff); // in no token: they are UTF-8
+  }
+  for (const auto type : vocabulary.types)
+    add(static_cast<unsigned char>(type));
+  return {hash};
+}
+
 } // namespace
 
 expected<loaded_model, error> load_model(const std::filesystem::path& path, const std::string& name, load_weights what,
@@ -27,6 +41,7 @@ expected<loaded_model, error> load_model(const std::filesystem::path& path, cons
   auto vocabulary = vocabulary_from_gguf(*file);
   if (!vocabulary)
     return refused(path, vocabulary.error().context);
+  const auto id = id_of(*vocabulary);
   auto tokenizer = text::tokenizer::make(std::move(*vocabulary));
   if (!tokenizer)
     return refused(path, tokenizer.error().context);
@@ -41,6 +56,7 @@ expected<loaded_model, error> load_model(const std::filesystem::path& path, cons
   served.context_tokens = config->context_tokens;
   auto ends = tokenizer->end_of_generation_tokens();
   served.stop_tokens.assign(ends.begin(), ends.end());
+  served.vocabulary = id;
   served.tokenizer = std::make_shared<const text::tokenizer>(std::move(*tokenizer));
   if (auto source = file->find_string("tokenizer.chat_template")) {
     auto parsed = text::chat_template::parse(std::string{*source});

@@ -21,6 +21,7 @@ struct served_model {
   std::string file;
   std::uint32_t context_tokens = 0;
   std::shared_ptr<const text::tokenizer> tokenizer;
+  vocabulary_id vocabulary;
   /// Null if the model has none: chat is refused with errc::no_chat_template.
   std::shared_ptr<const text::chat_template> chat_template;
   /// Tokens that end a generation.

@@ -35,10 +35,10 @@ http_server_config http_of(const admin_section& admin) {
   return result;
 }
 
-rest_api_config api_of(const node_config& config, const served_model& model) {
+rest_api_config api_of(const node_config& config, std::vector<served_model> models) {
   auto& limits = config.limits;
   rest_api_config result;
-  result.models = {model};
+  result.models = std::move(models);
   result.limits.json_depth = limits.json_depth;
   result.limits.choices_max = limits.n_max;
   result.limits.stops_max = limits.stop_count;
@@ -51,12 +51,12 @@ rest_api_config api_of(const node_config& config, const served_model& model) {
 } // namespace
 
 rest_gateway_config make_gateway_config(caf::actor_system& system, const node_config& config,
-                                        const served_model& model) {
+                                        std::vector<served_model> models) {
   request_session_config session;
   session.attempts_max = config.limits.retries_max + 1;
   rest_gateway_config gateway;
   gateway.http = http_of(config);
-  gateway.api = api_of(config, model);
+  gateway.api = api_of(config, std::move(models));
   gateway.session_factory = [&system, session](inference_request request, stream_hub_actor hub) {
     return spawn_request_session(system, std::move(request), std::move(hub), session);
   };

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "actors/config/node_config.hpp"
 #include "actors/frontend/rest_gateway.hpp"
@@ -12,9 +13,9 @@
 
 namespace troupe {
 
-/// The gateway of a node whose requests are seen through by sessions.
-/// REQUIRES: config.http
-rest_gateway_config make_gateway_config(caf::actor_system&, const node_config& config, const served_model&);
+/// The gateway of a node whose requests are seen through by sessions. Of the models it offers those that the fleet
+/// serves. REQUIRES: config.http
+rest_gateway_config make_gateway_config(caf::actor_system&, const node_config& config, std::vector<served_model>);
 
 /// The gateway as a child of the node's supervisor, under local_services::rest_gateway. Where it listens on port 0,
 /// it keeps the port that it got first, so that a restart does not move it.

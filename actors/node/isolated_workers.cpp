@@ -71,6 +71,7 @@ node_config isolated_worker_config(const node_config& parent, const std::string&
                                    std::uint32_t index, const listen_address& plane) {
   node_config result = parent;
   result.http.reset();
+  result.further_models.clear();
   if (result.admin)
     result.admin->listen.port = 0;
   result.prefill_worker.reset();

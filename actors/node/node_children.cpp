@@ -71,6 +71,7 @@ child_spec worker_child(caf::actor_system& system, const node_parts& parts, cons
   worker_config made;
   made.id = id;
   made.model = parts.model;
+  made.vocabulary = parts.vocabulary;
   made.limits = bounds_of(section);
   made.step_time_max = supervisor.step_timeout;
   made.make_executor = [make = parts.make_executor, section] { return make(section); };
@@ -111,9 +112,10 @@ std::vector<child_spec> make_node_children(caf::actor_system& system, const node
   result.push_back(endpoint_child(system, parts, worker_names(config)));
 
   directory_config directory;
-  directory.stall_max = std::chrono::duration_cast<std::chrono::milliseconds>(config.supervisor.step_timeout);
+  directory.stall_max = std::chrono::duration_cast<std::chrono::milliseconds>(config.supervisor.stall_timeout);
   directory.node = parts.identity.node;
   directory.life = parts.identity.life;
+  directory.known_models = parts.known_models;
   directory.roles_needed =
     (config.prefill_worker ? role_prefill : 0u) | (config.decode_worker || config.http ? role_decode : 0u);
   result.push_back(

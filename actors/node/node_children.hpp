@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,11 @@ namespace troupe {
 
 /// What a node's actors are made from, beside its configuration. Tests put other parts in.
 struct node_parts {
+  /// What its workers serve.
   std::string model;
+  vocabulary_id vocabulary;
+  /// What its frontend knows, by name; empty without one.
+  std::map<std::string, vocabulary_id> known_models;
   /// Makes ids and epochs of its workers unique in the cluster; empty if the node is alone.
   node_identity identity;
   /// An executor for one worker with these bounds. Called for each start of a worker, from its actor.

@@ -92,6 +92,18 @@ expected<loaded_model, error> load_with_progress(const node_config& config) {
   return model;
 }
 
+/// The text side of all models that the node's frontend knows, that of its own workers first.
+expected<std::vector<served_model>, error> load_known_models(const node_config& config, const served_model& first) {
+  std::vector<served_model> result{first};
+  for (auto& section : config.further_models) {
+    auto model = load_model(section.path, section.name, load_weights::no);
+    if (!model)
+      return unexpected{model.error()};
+    result.push_back(std::move(model->served));
+  }
+  return result;
+}
+
 exit_code exit_code_of(errc code) {
   switch (code) {
     case errc::device_failed: return exit_code::device;
@@ -184,13 +196,14 @@ bool wait_until_ready(caf::actor_system& system, const node_config& config, cons
   caf::scoped_actor self{system};
   auto until = std::chrono::steady_clock::now() + start_limit(config);
   while (notice.code() == exit_code::ok && std::chrono::steady_clock::now() < until) {
+    // First, so that the gateway follows the fleet that is healthy: /v1/models is complete.
+    auto listens = (!config.cluster || ports.plane != 0) && (!config.admin || ports.admin != 0)
+                   && (!config.http || !find_url(system).empty());
     auto healthy = !waits_for_health;
     if (auto directory = local_services::find<directory_actor>(system, local_services::directory);
         waits_for_health && directory)
       self->request(directory, std::chrono::seconds{1}, find_health{})
         .receive([&](const node_health& health) { healthy = health.healthy(); }, [](const caf::error&) {});
-    auto listens = (!config.cluster || ports.plane != 0) && (!config.admin || ports.admin != 0)
-                   && (!config.http || !find_url(system).empty());
     if ((healthy && listens) || notice.asked())
       return true;
     self->receive(caf::after(std::chrono::milliseconds{5}) >> [] {});
@@ -198,13 +211,11 @@ bool wait_until_ready(caf::actor_system& system, const node_config& config, cons
   return false;
 }
 
-/// What a client may ask for is what a worker can hold.
-void limit_context(served_model& model, std::uint64_t kv_tokens) {
-  if (kv_tokens >= model.context_tokens)
-    return;
-  log_warning("kv", "kv.memory holds less than the model's context, which is cut",
-              {{"context", std::to_string(model.context_tokens)}, {"kv_tokens", std::to_string(kv_tokens)}});
-  model.context_tokens = static_cast<std::uint32_t>(kv_tokens);
+/// What a client may ask for is what the fleet's workers hold (rest_api::follow), ours among them.
+void warn_of_small_kv(const served_model& model, std::uint64_t kv_tokens) {
+  if (kv_tokens < model.context_tokens)
+    log_warning("kv", "kv.memory holds less than the model's context, which is cut",
+                {{"context", std::to_string(model.context_tokens)}, {"kv_tokens", std::to_string(kv_tokens)}});
 }
 
 /// Shells allow 1,024 descriptors unless asked for more, fewer than limits.connections. One that cannot be had is a
@@ -248,6 +259,7 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
   }
   node_parts parts;
   parts.model = model->served.name;
+  parts.vocabulary = model->served.vocabulary;
   parts.identity = identity;
   if (!worker_names(config).empty()) {
     auto plan = plan_executors(config, model->weights);
@@ -255,11 +267,21 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
       log_error("executor", "not made", {{"why", plan.error().context}});
       return static_cast<int>(exit_code::resource);
     }
-    limit_context(model->served, plan->kv_tokens);
+    warn_of_small_kv(model->served, plan->kv_tokens);
     parts.make_executor = plan->make;
   }
-  if (config.http)
+  std::vector<served_model> known;
+  if (config.http) {
+    auto loaded = load_known_models(config, model->served);
+    if (!loaded) {
+      log_error("model", "not loaded", {{"why", loaded.error().context}});
+      return static_cast<int>(exit_code::resource);
+    }
+    known = std::move(*loaded);
+    for (auto& one : known)
+      parts.known_models.emplace(one.name, one.vocabulary);
     allow_descriptors(config.limits.connections);
+  }
   // Before the system, whose actors refer to it.
   end_notice notice;
   if (notice.fd() < 0) {
@@ -279,7 +301,7 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
     std::ranges::move(make_isolated_workers(system, config, identity, ports.plane), std::back_inserter(children));
   }
   if (config.http)
-    children.push_back(make_frontend_child(system, make_gateway_config(system, config, model->served)));
+    children.push_back(make_frontend_child(system, make_gateway_config(system, config, std::move(known))));
   if (config.admin)
     children.push_back(make_admin_child(
       system, config, [&notice] { notice.ask(); }, ports.admin));

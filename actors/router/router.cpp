@@ -26,10 +26,9 @@ caf::result<routed> router_state::place(const demand& what) {
   // A session that continues elsewhere asks again without having released.
   release(what.request);
   auto candidates = candidates_for(what.model);
-  if (candidates.empty()) {
-    auto known = models_.contains(what.model) || fleet_.members.empty();
-    return to_caf_error({known ? errc::unavailable : errc::model_not_found, "model " + what.model});
-  }
+  // Whoever asks has a file of the model, so there is such a model: its worker may come.
+  if (candidates.empty())
+    return to_caf_error({errc::unavailable, "no worker serves the model " + what.model});
   auto verdict = config_.policy->place(what, candidates);
   if (auto refusal = std::get_if<planner::refusal>(&verdict))
     return to_caf_error({refusal->code, std::string{refusal->why}});
@@ -51,10 +50,17 @@ void router_state::release(request_id request) {
 
 void router_state::follow(const fleet_snapshot& fleet) {
   fleet_ = fleet;
-  for (auto& m : fleet_.members)
-    if (models_.size() < config_.models_max)
-      models_.insert(m.record.model);
   std::erase_if(usage_, [this](auto& kv) { return !find_member(kv.first); });
+  if (!fleet_.hung.empty())
+    leave_hung();
+}
+
+/// A session that has left its worker already is placing itself anew, and ignores it.
+void router_state::leave_hung() {
+  for (auto& [request, e] : ledger_)
+    if (std::ranges::find(fleet_.hung, e.where.decode) != fleet_.hung.end())
+      if (auto session = caf::actor_cast<request_session_actor>(e.session))
+        self_->send(session, generation_failed{request, errc::worker_lost, "the decode worker hangs"});
 }
 
 void router_state::tick() {
@@ -78,8 +84,8 @@ std::vector<planner::candidate> router_state::candidates_for(const std::string& 
   for (auto& [record, handle] : fleet_.members) {
     if (record.model != model)
       continue;
-    planner::candidate c{record.id,           record.roles,    record.blocks,
-                         record.block_tokens, record.numerics, record.fingerprint};
+    planner::candidate c{record.id,       record.roles,      record.blocks, record.block_tokens, record.context_tokens,
+                         record.numerics, record.fingerprint};
     if (auto i = usage_.find(record.id); i != usage_.end()) {
       c.active_requests = i->second.requests;
       c.active_tokens = i->second.tokens;
@@ -96,7 +102,8 @@ const fleet_member* router_state::find_member(worker_id id) const {
 }
 
 void router_state::book(const demand& what, const placement& where) {
-  entry e{where, std::uint64_t{what.prompt_tokens} + what.output_tokens_expected, self_->clock().now()};
+  entry e{where, std::uint64_t{what.prompt_tokens} + what.output_tokens_expected, self_->clock().now(),
+          caf::actor_cast<caf::actor_addr>(self_->current_sender())};
   ++placements_;
   auto add = [&](worker_id id) {
     auto& u = usage_[id];

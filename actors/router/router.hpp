@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,8 +18,9 @@ namespace troupe {
 // router: places requests of all models of this node's frontends.
 //
 // Owns the fleet as the directory last told it, and a ledger of what it placed and has not been
-// released. Sessions ask and release; the directory sends snapshots. Ends with its supervisor; a
-// restarted router begins with an empty ledger, which fills as requests end.
+// released. Sessions ask and release; the directory sends snapshots. Sessions whose decode worker hangs are told, once
+// for each snapshot that says so. Ends with its supervisor; a restarted router begins with an empty ledger, which
+// fills as requests end.
 // Bound: one ledger entry per request in flight, which the gateway limits.
 
 struct router_config {
@@ -30,8 +30,6 @@ struct router_config {
   std::chrono::milliseconds tick_interval{100};
   /// Entries older than this are dropped: their session died without a release.
   std::chrono::seconds entry_age_max{3600};
-  /// Models that are remembered while no worker serves them: unavailable, not unknown.
-  std::size_t models_max = 1024;
 };
 
 class router_state {
@@ -47,6 +45,8 @@ private:
     placement where;
     std::uint64_t tokens = 0;
     std::chrono::steady_clock::time_point since;
+    /// A request_session_actor.
+    caf::actor_addr session;
   };
   struct usage_of_worker {
     std::uint32_t requests = 0;
@@ -57,6 +57,7 @@ private:
   caf::result<routed> place(const demand&);
   void release(request_id);
   void follow(const fleet_snapshot&);
+  void leave_hung();
   void tick();
   std::vector<planner::candidate> candidates_for(const std::string& model) const;
   const fleet_member* find_member(worker_id) const;
@@ -66,7 +67,6 @@ private:
   router_actor::pointer self_;
   router_config config_;
   fleet_snapshot fleet_;
-  std::set<std::string> models_;
   /// The directory that this router follows.
   caf::actor_addr directory_;
   std::unordered_map<request_id, entry> ledger_;

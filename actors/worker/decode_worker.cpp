@@ -45,6 +45,9 @@ caf::result<void> decode_worker_state::generate(generate_request& what, stream_h
     core_.metrics().stale_messages->inc();
     return to_caf_error({errc::stale, "the request is for another life of this worker"});
   }
+  if (request.model != core_.config().model)
+    return to_caf_error(
+      {errc::model_not_found, "this worker serves " + core_.config().model + ", not " + request.model});
   if (core_.draining())
     return to_caf_error({errc::draining, "this worker is draining"});
   client c{hub,
@@ -208,6 +211,9 @@ void decode_worker_state::follow(const fleet_snapshot& fleet) {
         self_->monitor(peer.worker);
       prefill_peers_[record.id] = std::move(peer);
     }
+  for (auto id : fleet.hung)
+    if (auto peer = before.find(id); peer != before.end())
+      lose_landings([&](const landing& l) { return l.peer.worker == peer->second.worker; });
 }
 
 void decode_worker_state::peer_down(const caf::down_msg& down) {

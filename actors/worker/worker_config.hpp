@@ -20,6 +20,7 @@ struct worker_config {
   epoch worker_epoch;
   /// Name under which the model is served.
   std::string model;
+  vocabulary_id vocabulary;
   /// Makes its executor; runs once, when the worker starts. Weights are shared, so it is quick.
   std::function<expected<std::unique_ptr<gpu::executor>, gpu::error>()> make_executor;
   /// Bounds; what the executor cannot do is taken off them, and blocks come from it.

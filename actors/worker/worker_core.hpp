@@ -216,10 +216,19 @@ private:
   }
 
   void introduce(const directory_actor& directory) {
-    worker_record record{config_.id,           config_.worker_epoch, config_.model,
-                         info_.fingerprint,    info_.numerics,       roles_,
-                         group().block_tokens, group().block_bytes,  group().blocks,
-                         info_.context_tokens, endpoint_id(),        info_.description};
+    worker_record record{config_.id,
+                         config_.worker_epoch,
+                         config_.model,
+                         config_.vocabulary,
+                         info_.fingerprint,
+                         info_.numerics,
+                         roles_,
+                         group().block_tokens,
+                         group().block_bytes,
+                         group().blocks,
+                         info_.context_tokens,
+                         endpoint_id(),
+                         info_.description};
     self_->send(directory, fleet_member{std::move(record), caf::actor_cast<caf::strong_actor_ptr>(self_)});
     if constexpr (std::is_same_v<Handle, decode_worker_actor>)
       self_->send(directory, caf::actor_cast<fleet_sink_actor>(self_));

@@ -27,6 +27,12 @@ std::string roles_of(const node_config& config) {
   return result;
 }
 
+// Not a fault of the configuration: it may be written before the model is there.
+void note_missing(const model_section& model) {
+  if (std::error_code code; !std::filesystem::is_regular_file(model.path, code))
+    std::printf("note: there is no model file %s yet\n", model.path.c_str());
+}
+
 } // namespace
 
 exit_code command_check(const check_options& options) {
@@ -40,9 +46,9 @@ exit_code command_check(const check_options& options) {
     return exit_code::config;
   }
   std::printf("%s: ok (%s)\n", options.config_file.c_str(), roles_of(*config).c_str());
-  // Not a fault of the configuration: it may be written before the model is there.
-  if (std::error_code code; !std::filesystem::is_regular_file(config->model.path, code))
-    std::printf("note: there is no model file %s yet\n", config->model.path.c_str());
+  note_missing(config->model);
+  for (const auto& model : config->further_models)
+    note_missing(model);
   return exit_code::ok;
 }
 

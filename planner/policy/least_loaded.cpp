@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "planner/policy/least_loaded.hpp"
 
+#include <algorithm>
 #include <tuple>
 
 #include "messages/worker_record.hpp"
@@ -17,6 +18,13 @@ auto cost(const demand& what, const candidate& c) {
   return std::tuple{avoided, unlike, c.active_requests, c.active_tokens, c.last_placed, c.id};
 }
 
+/// As its scheduler sees it: the output is cut to the context, and the last token needs no KV.
+bool can_hold(const demand& what, const candidate& c) {
+  const auto asked = std::uint64_t{what.prompt_tokens} + what.output_tokens_expected;
+  const auto length_max = std::min<std::uint64_t>(asked, c.context_tokens);
+  return what.prompt_tokens < c.context_tokens && length_max <= std::uint64_t{c.blocks} * c.block_tokens + 1;
+}
+
 template <class Predicate>
 const candidate* best(const demand& what, std::span<const candidate> candidates, Predicate eligible) {
   const candidate* result = nullptr;
@@ -29,7 +37,10 @@ const candidate* best(const demand& what, std::span<const candidate> candidates,
 } // namespace
 
 verdict least_loaded::place(const demand& what, std::span<const candidate> candidates) const {
-  auto decode = best(what, candidates, [](auto& c) { return (c.roles & role_decode) != 0; });
+  const auto decodes = [](auto& c) { return (c.roles & role_decode) != 0; };
+  auto decode = best(what, candidates, [&](auto& c) { return decodes(c) && can_hold(what, c); });
+  if (!decode && std::ranges::any_of(candidates, decodes))
+    return refusal{errc::context_too_long, "no worker of this model can hold so many tokens"};
   if (!decode)
     return refusal{errc::unavailable, "no decode worker is registered for this model"};
   placement result{decode->id, std::nullopt};

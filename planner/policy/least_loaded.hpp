@@ -7,8 +7,9 @@
 
 namespace troupe::planner {
 
-/// The worker with the fewest active requests, then the fewest active tokens, then the one that was
-/// chosen longest ago, so that equal workers share equal requests evenly.
+/// Of the workers that can hold the whole request the one with the fewest active requests, then the fewest
+/// active tokens, then the one that was chosen longest ago, so that equal workers share equal requests evenly.
+/// errc::context_too_long if none can hold it.
 ///
 /// A prompt of more than disaggregate_over tokens gets a prefill worker, chosen in the same way among
 /// those whose KV the decode worker can read (equal fingerprint and numerics); if there is none, the

@@ -20,6 +20,7 @@ struct candidate {
   std::uint32_t roles = 0;
   std::uint32_t blocks = 0;
   std::uint32_t block_tokens = 0;
+  std::uint32_t context_tokens = 0;
   numerics_id numerics;
   model_fingerprint fingerprint;
   /// Requests that were placed here and have not ended.

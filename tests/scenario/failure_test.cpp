@@ -2,8 +2,10 @@
 // Actors that fail in mid-request, under virtual time.
 #include <doctest/doctest.h>
 
+#include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
+#include "messages/caf_error.hpp"
 #include "tests/support/scenario.hpp"
 
 using namespace troupe;
@@ -158,4 +160,27 @@ TEST_CASE("a request that no worker can continue ends in an error, once") {
   CHECK(node.client(1).ends == 1);
   CHECK(node.client(1).failure.has_value());
   CHECK(node.client(1).tokens.empty());
+}
+
+TEST_CASE(
+  "a request for a model that nobody serves is tried again and then unavailable, and no other worker takes it") {
+  scenario node{{.prefill_workers = 0}};
+  auto request = scenario::make_request(1, 100, 40);
+  request.model = "another";
+  node.start(request);
+  node.advance(4s);
+  CHECK(node.client(1).ends == 0);
+  node.advance(4s);
+  CHECK(node.client(1).failure == errc::unavailable);
+  CHECK(node.client(1).ends == 1);
+  // Even if it came so far.
+  caf::scoped_actor self{node.system()};
+  auto worker = local_services::find<decode_worker_actor>(node.system(), decode_1);
+  auto answer = self->request(worker, caf::infinite, generate_request{request, {}, {}, epoch{1}, 1}, stream_hub_actor{},
+                              request_session_actor{});
+  node.settle();
+  error why;
+  answer.receive([] {}, [&](const caf::error& e) { why = from_caf_error(e); });
+  CHECK(why.code == errc::model_not_found);
+  CHECK(node.executor(0).steps_submitted() == 0);
 }

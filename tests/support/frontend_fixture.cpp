@@ -97,7 +97,11 @@ frontend_fixture::frontend_fixture(rest_gateway_config config) {
     *hub = h; // before the test knows of the session, under whose lock it learns of it
     return sessions->make(*system, std::move(request));
   };
+  std::vector<std::string> models;
+  for (auto& model : config.api.models)
+    models.push_back(model.name);
   gateway_ = spawn_rest_gateway(*system_, std::move(config));
+  serve(models);
   caf::scoped_actor self{*system_};
   self->request(gateway_, std::chrono::seconds{5}, find_address{})
     .receive([this](const rest_address& a) { port_ = a.port; }, [](const caf::error&) {});
@@ -113,6 +117,21 @@ void frontend_fixture::stop() {
   self->wait_for(gateway_);
   gateway_ = nullptr;
   sessions_->end_all(self);
+}
+
+void frontend_fixture::serve(const std::vector<std::string>& models, std::uint32_t tokens_max) {
+  fleet_snapshot fleet;
+  for (auto& model : models) {
+    worker_record record;
+    record.model = model;
+    record.roles = role_decode;
+    record.blocks = 1;
+    record.block_tokens = record.context_tokens = tokens_max;
+    fleet.members.push_back({record, nullptr});
+  }
+  caf::scoped_actor self{*system_};
+  // The answer is not before the I/O thread was told.
+  self->request(gateway_, std::chrono::seconds{5}, fleet).receive([] {}, [](const caf::error&) {});
 }
 
 bool frontend_fixture::feed(std::vector<stream_tokens> streams) {

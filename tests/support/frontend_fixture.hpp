@@ -50,7 +50,7 @@ private:
   std::vector<session> sessions_;
 };
 
-/// A gateway with a byte_model() and fake sessions; the test plays the worker.
+/// A gateway with a byte_model() and fake sessions; the test plays the worker. All models are served at first.
 class frontend_fixture {
 public:
   explicit frontend_fixture(rest_gateway_config = {});
@@ -67,6 +67,9 @@ public:
   bool feed(const inference_request& to, std::uint32_t first_index, std::string_view text,
             finish_reason finish = finish_reason::none);
   stream_hub_actor hub() const { return *hub_; }
+
+  /// As the directory does: these models have a decode worker each, that holds so many tokens.
+  void serve(const std::vector<std::string>& models, std::uint32_t tokens_max = 1 << 20);
 
   /// Waits until the gauge of open streams is that. False: the time ended.
   bool wait_for_open_streams(std::int64_t count);

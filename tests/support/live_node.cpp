@@ -115,7 +115,7 @@ live_node::live_node(const options& o) : node_(config_of(o)) {
       return unexpected{made.error()};
     return std::unique_ptr<transport::backend>{std::move(*made)};
   };
-  auto gateway = make_gateway_config(*system_, node_, byte_model());
+  auto gateway = make_gateway_config(*system_, node_, {byte_model()});
   gateway.session_factory = [this, make = gateway.session_factory](inference_request request, stream_hub_actor hub) {
     auto session = make(std::move(request), std::move(hub));
     std::lock_guard lock{mutex_};

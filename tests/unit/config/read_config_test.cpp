@@ -166,6 +166,28 @@ TEST_CASE("options that contradict each other are named") {
   CHECK(faults_of(with("decode-worker { chunk-tokens = 1024, batch-tokens = many }")).size() == 2);
 }
 
+TEST_CASE("a model section may be given several times; names are unique, and nothing else repeats") {
+  const auto config = read("troupe {\nmodel { path = \"a.gguf\" }\nhttp {}\ndecode-worker {}\n"
+                           "model { path = \"b.gguf\", name = \"two\" }\nmodel { path = \"c.gguf\" }\n}\n");
+  CHECK(config.model == model_section{"/etc/troupe/a.gguf", ""});
+  CHECK(config.further_models == std::vector<model_section>{{"/etc/troupe/b.gguf", "two"}, {"/etc/troupe/c.gguf", ""}});
+  CHECK(config.further_models[1].served_name() == "c");
+  CHECK(faults_of(with("model { path = \"x/b.gguf\" }\nmodel {\npath = \"c.gguf\"\nname = \"b\"\n}"))
+        == strings{"f.conf:5:troupe.model.path: given twice; first in line 2"}); // dotted keys are the first one's
+  const auto three = [](const std::string& last) {
+    return "troupe {\nmodel { path = \"a.gguf\" }\nmodel { path = \"x/b.gguf\" }\nmodel {\n" + last
+           + "\n}\nhttp {}\ndecode-worker {}\n}\n";
+  };
+  CHECK(faults_of(three("path = \"c.gguf\", name = \"b\""))
+        == strings{"f.conf:5:troupe.model[3].name: another model of this file is called 'b', too"});
+  CHECK(faults_of(three("path = \"a.gguf\""))
+        == strings{"f.conf:4:troupe.model[3].name: another model of this file is called 'a', too"});
+  CHECK(faults_of(three("name = \"c\""))
+        == strings{"f.conf:4:troupe.model[3].path: missing: name the model's GGUF file"});
+  CHECK(faults_of(three("pth = \"c\"")) == strings{"f.conf:5:troupe.model[3].pth: unknown key; did you mean path?"});
+  CHECK(faults_of(with("kv {}\nkv {}")) == strings{"f.conf:6:troupe.kv: this section is given twice; first in line 5"});
+}
+
 TEST_CASE("relative paths are relative to the file") {
   CHECK(read(with("model.name = \"n\"")).model.path == "/etc/troupe/m.gguf");
   CHECK(read("troupe { model.path = \"../models/m.gguf\"\n decode-worker {} }").model.path == "/etc/models/m.gguf");

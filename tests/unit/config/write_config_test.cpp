@@ -30,6 +30,7 @@ TEST_CASE("what is written reads as the same configuration, with the same roles"
   config.http.reset();
   config.model.path = "/models/a \"b\"\\c\n\t'd'/ü.gguf";
   config.model.name = "x # y, z = {1}";
+  config.further_models = {{"/models/b.gguf", "b"}, {"/models/c.gguf", ""}};
   auto& cluster = config.cluster.emplace();
   cluster.name = "cluster_1";
   cluster.node = "a.decode-worker-1";

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
 #include <caf/actor_registry.hpp>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "tests/support/frontend_fixture.hpp"
 #include "tests/support/raw_http_client.hpp"
@@ -182,17 +184,22 @@ namespace {
 
 struct fake_directory_state {
   static inline const char* name = "troupe.test.fake-directory";
-  fake_directory_state(directory_actor::pointer, node_health h) : health(std::move(h)) {}
+  fake_directory_state(directory_actor::pointer s, node_health h, fleet_snapshot f)
+    : self(s), health(std::move(h)), fleet(std::move(f)) {}
   directory_actor::behavior_type make_behavior() {
     return {
-      [](const fleet_member&) {},     [](const fleet_sink_actor&) {},
+      [](const fleet_member&) {},     [this](const fleet_sink_actor& sink) { self->send(sink, fleet); },
       [](const load_report&) {},      [this](const find_health&) { return health; },
       [](const share_sink_actor&) {}, [](const fleet_share&) {},
       [](const node_left&) {},
     };
   }
+  directory_actor::pointer self;
   node_health health;
+  fleet_snapshot fleet;
 };
+
+using fake_directory = directory_actor::stateful_impl<fake_directory_state>;
 
 } // namespace
 
@@ -202,12 +209,36 @@ TEST_CASE("health is what the present directory says") {
   for (auto& [health, status, part] : std::vector<std::tuple<node_health, int, std::string>>{
          {{{}, 2}, 200, R"({"status":"ok","workers":2,"problems":[]})"},
          {{{"no \"decode\" worker"}, 0}, 503, R"("problems":["no \"decode\" worker"])"}}) {
-    auto directory = node.system().spawn<directory_actor::stateful_impl<fake_directory_state>>(health);
+    auto directory = node.system().spawn<fake_directory>(health, fleet_snapshot{});
     node.system().registry().put("troupe.directory", directory);
     client.send(get("/health"));
     const auto answer = client.receive_answer();
     CHECK(answer.status == status);
     CHECK(contains(answer.body, part));
+    node.system().registry().erase("troupe.directory");
+    caf::anon_send_exit(directory, caf::exit_reason::user_shutdown);
+  }
+}
+
+TEST_CASE("the models are those of the present directory") {
+  frontend_fixture node;
+  worker_record record;
+  record.model = "bytes";
+  record.roles = role_decode;
+  const fleet_snapshot full{1, {{record, nullptr}}, {}};
+  raw_http_client client{node.port()};
+  const auto lists_a_model = [&] {
+    client.send(get("/v1/models"));
+    return contains(client.receive_answer().body, "bytes");
+  };
+  REQUIRE(lists_a_model());
+  for (bool served : {false, true, false}) {
+    auto directory = node.system().spawn<fake_directory>(node_health{}, served ? full : fleet_snapshot{});
+    node.system().registry().put("troupe.directory", directory);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    while (lists_a_model() != served && std::chrono::steady_clock::now() < limit)
+      std::this_thread::yield();
+    CHECK(lists_a_model() == served);
     node.system().registry().erase("troupe.directory");
     caf::anon_send_exit(directory, caf::exit_reason::user_shutdown);
   }
@@ -375,6 +406,44 @@ TEST_CASE("a port that is taken ends the gateway with an error") {
   error why;
   self->receive([&](const caf::down_msg& down) { why.code = static_cast<errc>(down.reason.code()); });
   CHECK(why.code == errc::resource);
+}
+
+TEST_CASE("the models are those of the fleet that this node knows, and a request may ask for what a worker holds") {
+  rest_gateway_config config;
+  auto other = byte_model();
+  other.name = "other";
+  config.api.models = {byte_model(), other};
+  frontend_fixture node{std::move(config)};
+  raw_http_client client{node.port()};
+  const auto ask = [&](const std::string& request) {
+    client.send(request);
+    return client.receive_answer();
+  };
+  const auto both = ask(get("/v1/models")).body;
+  CHECK(contains(both, R"([{"id":"bytes",)"));
+  CHECK(contains(both, R"(,{"id":"other",)"));
+  node.serve({"other", "somebody's"}, 100);
+  const auto one = ask(get("/v1/models")).body;
+  CHECK(contains(one, R"([{"id":"other","object":"model","created":0,"owned_by":"troupe","max_model_len":100,)"));
+  CHECK_FALSE(contains(one, "bytes\""));
+  CHECK_FALSE(contains(one, "somebody"));
+  CHECK(ask(get("/v1/models/other")).status == 200);
+  for (const auto* name : {"bytes", "somebody's"})
+    CHECK(contains(ask(get(std::string{"/v1/models/"} + name)).body, "model_not_found"));
+  const auto prompt = [](const char* model) {
+    return post("/v1/completions", fmt::format(R"({{"model":"{}","prompt":"{}"}})", model, std::string(100, 'x')));
+  };
+  const auto too_long = ask(prompt("other"));
+  CHECK(too_long.status == 400);
+  CHECK(contains(too_long.body, "context_length_exceeded"));
+  CHECK(ask(prompt("somebody's")).status == 404);
+  // Known, although nobody serves it at the moment: the session finds out.
+  client.send(prompt("bytes"));
+  CHECK(node.sessions().wait_for(1).at(0).request.model == "bytes");
+  node.serve({});
+  raw_http_client another{node.port()};
+  another.send(get("/v1/models"));
+  CHECK(contains(another.receive_answer().body, R"("data":[])"));
 }
 
 TEST_CASE("an answer of the mock executor says so") {

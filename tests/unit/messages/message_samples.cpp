@@ -135,6 +135,7 @@ worker_record filled_record(worker_id id) {
   return {.id = id,
           .worker_epoch = {3},
           .model = "smollm2",
+          .vocabulary = {0x2233445566778899},
           .fingerprint = {0xfedcba9876543210},
           .numerics = {0x0011223344556677},
           .roles = role_prefill | role_decode,
@@ -221,12 +222,14 @@ void add_fleet(sample_list& list) {
   d.like.reset();
   list.add(d, "avoid-unset,like-unset");
   list.add(routed{.where = filled_placement(), .worker_epoch = {7}, .fingerprint = {59}, .decode = nullptr});
-  list.add(routed{.where = decode_only(), .worker_epoch = {7}, .fingerprint = {59}, .decode = nullptr}, "where.prefill-unset");
+  list.add(routed{.where = decode_only(), .worker_epoch = {7}, .fingerprint = {59}, .decode = nullptr},
+           "where.prefill-unset");
   list.add(release_placement{.request = {53}});
   list.add(fleet_member{.record = filled_record({54}), .handle = nullptr});
-  list.add(fleet_snapshot{.version = 55,
-                          .members = {{.record = filled_record({56}), .handle = nullptr},
-                                      {.record = filled_record({57}), .handle = nullptr}}});
+  list.add(fleet_snapshot{
+    .version = 55,
+    .members = {{.record = filled_record({56}), .handle = nullptr}, {.record = filled_record({57}), .handle = nullptr}},
+    .hung = {{60}, {62}}});
   list.add(find_load{});
   list.add(filled_load({61}));
   list.add(find_health{});

@@ -3,9 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
 #include "tests/support/virtual_time.hpp"
@@ -34,11 +37,15 @@ kv_sink_actor::behavior_type idle(kv_sink_actor::pointer) {
   return {[](const kv_blocks_arrived&) {}};
 }
 
+constexpr std::chrono::seconds stall{5};
+
 struct directory_fixture : virtual_time {
-  directory_fixture() {
+  explicit directory_fixture(std::map<std::string, vocabulary_id> known_models = {}) {
     directory_config c;
     c.node = "here";
     c.life = 10;
+    c.stall_max = stall;
+    c.known_models = std::move(known_models);
     directory = spawn_directory(*system, c);
     follower = system->spawn(follow, told);
     caf::anon_send(directory, follower);
@@ -59,6 +66,51 @@ struct directory_fixture : virtual_time {
     record.worker_epoch = {life};
     record.roles = role_decode;
     return {record, caf::actor_cast<caf::strong_actor_ptr>(workers.back())};
+  }
+
+  /// Lets time pass, in which these report, each so many steps more than before and with so many sequences.
+  struct reporting {
+    std::uint64_t id;
+    std::uint32_t steps;
+    std::uint32_t running;
+    std::string node;
+    std::uint64_t done = 1;
+  };
+  void pass_with(std::vector<reporting> workers_now, const std::vector<fleet_member>& there,
+                 std::chrono::milliseconds time) {
+    for (auto passed = std::chrono::milliseconds{0}; passed < time; passed += std::chrono::milliseconds{100}) {
+      fleet_share share{"there", 5, there, {}, {}};
+      for (auto& w : workers_now) {
+        load_report report;
+        report.worker = {w.id};
+        report.worker_epoch = {1};
+        report.running = w.running;
+        report.steps = w.done += w.steps;
+        if (w.node.empty())
+          tell(report);
+        else
+          share.loads.push_back(report);
+      }
+      if (!there.empty())
+        tell(share);
+      pass(std::chrono::milliseconds{100});
+    }
+  }
+
+  std::vector<std::uint64_t> hung() const {
+    std::vector<std::uint64_t> result;
+    for (auto id : told->fleets.back().hung)
+      result.push_back(id.value);
+    return result;
+  }
+
+  node_health health() {
+    caf::scoped_actor self{*system};
+    node_health result;
+    auto answer = self->request(directory, caf::infinite, find_health{});
+    run();
+    answer.receive([&](const node_health& h) { result = h; }, [](const caf::error&) {});
+    return result;
   }
 
   template <class Message>
@@ -154,4 +206,88 @@ TEST_CASE("links are told what this node offers: at once, at each change and reg
   CHECK(f.told->shares.size() >= 5);
   caf::anon_send_exit(links, caf::exit_reason::user_shutdown);
   f.run();
+}
+
+TEST_CASE("a worker of which nothing is heard is hung within 3 s, wherever it is, and back with its next report") {
+  directory_fixture f;
+  auto a = f.make_member(1), b = f.make_member(2), c = f.make_member(3), d = f.make_member(4);
+  f.tell(a);
+  f.tell(b);
+  std::vector there{c, d};
+  f.pass_with({{1, 0, 0, ""}, {2, 0, 0, ""}, {3, 0, 0, "there"}, {4, 0, 0, "there"}}, there, std::chrono::seconds{5});
+  CHECK(f.known() == ids{1, 2, 3, 4});
+  f.pass_with({{1, 0, 0, ""}, {3, 0, 0, "there"}}, there, std::chrono::milliseconds{1900});
+  CHECK(f.known() == ids{1, 2, 3, 4});
+  f.pass_with({{1, 0, 0, ""}, {3, 0, 0, "there"}}, there, std::chrono::milliseconds{700});
+  CHECK(f.known() == ids{1, 3});
+  CHECK(f.hung() == ids{2, 4});
+  CHECK(f.health().problems.size() == 1); // of its own
+  f.pass_with({{1, 0, 0, ""}, {2, 0, 0, ""}, {4, 0, 0, "there"}}, there, std::chrono::milliseconds{100});
+  CHECK(f.known() == ids{1, 2, 3, 4});
+  CHECK(f.hung() == ids{});
+}
+
+TEST_CASE("what this node offers to others has no news of a worker that is silent") {
+  directory_fixture f;
+  auto links = f.system->spawn(take_shares, f.told);
+  f.tell(f.make_member(1));
+  f.tell(links);
+  f.pass_with({{1, 0, 0, ""}}, {}, std::chrono::seconds{1});
+  CHECK(f.told->shares.back().loads.size() == 1);
+  f.pass(std::chrono::seconds{1});
+  CHECK(f.told->shares.back().members.size() == 1);
+  CHECK(f.told->shares.back().loads.empty());
+  caf::anon_send_exit(links, caf::exit_reason::user_shutdown);
+  f.run();
+}
+
+TEST_CASE("a worker without a step while work waits is hung if another of its kind makes steps") {
+  directory_fixture f;
+  f.tell(f.make_member(1));
+  f.tell(f.make_member(2));
+  f.pass_with({{1, 3, 8, ""}, {2, 0, 8, ""}}, {}, std::chrono::milliseconds{4500});
+  CHECK(f.hung() == ids{});
+  f.pass_with({{1, 3, 8, ""}, {2, 0, 8, ""}}, {}, std::chrono::milliseconds{1000});
+  CHECK(f.known() == ids{1});
+  CHECK(f.hung() == ids{2});
+  CHECK(f.health().problems.size() == 1);
+  f.pass_with({{1, 3, 8, ""}, {2, 1, 8, ""}}, {}, std::chrono::milliseconds{200});
+  CHECK(f.known() == ids{1, 2});
+  // Neither is better than the other: a slow one is better than none.
+  f.pass_with({{1, 0, 8, ""}, {2, 0, 8, ""}}, {}, std::chrono::milliseconds{8000});
+  CHECK(f.known() == ids{1, 2});
+}
+
+TEST_CASE("idle workers, and workers at full load, do not hang") {
+  directory_fixture f;
+  f.tell(f.make_member(1));
+  f.tell(f.make_member(2));
+  f.pass_with({{1, 0, 0, ""}, {2, 1, 64, ""}}, {}, std::chrono::seconds{60});
+  CHECK(f.known() == ids{1, 2});
+}
+
+TEST_CASE("a process that was stopped for a while does not take its workers for silent") {
+  directory_fixture f;
+  f.tell(f.make_member(1));
+  f.pass_with({{1, 0, 0, ""}}, {}, std::chrono::seconds{1});
+  f.scheduler().advance_time(std::chrono::minutes{1});
+  f.run();
+  CHECK(f.known() == ids{1});
+  f.pass_with({{1, 0, 0, ""}}, {}, std::chrono::seconds{1});
+  CHECK(f.told->fleets.size() == 2); // nothing changed: the empty one, and that with the worker
+}
+
+TEST_CASE("workers of a model that this node knows with another vocabulary are left out, others are not") {
+  directory_fixture f{{{"known", {7}}}};
+  auto right = f.make_member(1), wrong = f.make_member(2), unknown = f.make_member(3);
+  right.record.model = wrong.record.model = "known";
+  right.record.vocabulary = {7};
+  wrong.record.vocabulary = {8};
+  unknown.record.model = "unknown";
+  f.tell(fleet_share{"there", 5, {wrong, unknown}, {}, {}});
+  CHECK(f.known() == ids{3});
+  CHECK_FALSE(f.health().healthy()); // nobody can ask for that one
+  f.tell(fleet_share{"there", 5, {right, wrong, unknown}, {}, {}});
+  CHECK(f.known() == ids{1, 3});
+  CHECK(f.health().healthy());
 }

@@ -17,6 +17,8 @@ candidate decoder(std::uint64_t id, std::uint32_t requests = 0, std::uint64_t fi
   c.id = {id};
   c.roles = role_decode;
   c.block_tokens = 16;
+  c.blocks = 1'000;
+  c.context_tokens = 8'192;
   c.fingerprint = {fingerprint};
   c.active_requests = requests;
   return c;
@@ -83,4 +85,20 @@ TEST_CASE("without a decode worker the answer is a refusal") {
   auto result = least_loaded{0}.place(prompt_of(1), std::vector{prefiller(1)});
   REQUIRE(std::holds_alternative<refusal>(result));
   CHECK(std::get<refusal>(result).code == errc::unavailable);
+}
+
+TEST_CASE("a request goes only to a worker that can hold all of it, and is refused as too long if none can") {
+  auto small = decoder(1), large = decoder(2, 50), short_context = decoder(3);
+  small.blocks = 4;
+  short_context.context_tokens = 65;
+  auto what = prompt_of(60);
+  what.output_tokens_expected = 5; // the last token of 65 needs no KV
+  CHECK(placed(what, {small, large}).decode == worker_id{1});
+  what.output_tokens_expected = 6;
+  CHECK(placed(what, {small, large}).decode == worker_id{2});
+  CHECK(placed(what, {short_context}).decode == worker_id{3}); // which cuts the output
+  what.prompt_tokens = 65;
+  auto refused = least_loaded{0}.place(what, std::vector{small, short_context});
+  REQUIRE(std::holds_alternative<refusal>(refused));
+  CHECK(std::get<refusal>(refused).code == errc::context_too_long);
 }
