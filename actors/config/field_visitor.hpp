@@ -105,7 +105,7 @@ public:
 
   /// `names[i]` is how the enumerator of value i is written.
   template <class Enum>
-  requires std::is_enum_v<Enum>
+    requires std::is_enum_v<Enum>
   void choice(Enum& x, field f, std::initializer_list<std::string_view> names) {
     auto index = static_cast<std::size_t>(x);
     visit_choice(index, f, {names.begin(), names.size()});

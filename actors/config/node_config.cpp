@@ -112,6 +112,12 @@ void describe(field_visitor& f, kv_section& x) {
   f.bytes(x.memory_bytes, {"memory", "Memory for KV blocks, per worker."}, {mib(1), gib(1'024)});
   f.count(x.block_tokens, {"block-tokens", "Tokens that one block holds."}, {1, 1'024});
   f.choice(x.dtype, {"dtype", "Element type of the KV cache."}, {"f32"});
+  f.time(
+    x.landing_lease,
+    {"landing-lease",
+     "Blocks that are reserved for what a prefill worker sends, and into which nothing arrives for so long, are given "
+     "up: the prompt is processed where it decodes."},
+    {1s, 1h});
 }
 
 void describe(field_visitor& f, compute_section& x) {

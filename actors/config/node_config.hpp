@@ -81,6 +81,7 @@ struct kv_section {
   std::uint64_t memory_bytes = gib(1);
   std::uint32_t block_tokens = 16;
   kv_dtype dtype = kv_dtype::f32;
+  config_time landing_lease = std::chrono::seconds{30};
 
   friend bool operator==(const kv_section&, const kv_section&) = default;
 };

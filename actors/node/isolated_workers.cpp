@@ -26,8 +26,7 @@ bool is_name_character(char c) {
 
 /// "a.decode-worker-1": the same in every life. A parent without a name is called by its address.
 std::string node_name(std::string parent, std::uint32_t role, std::uint32_t index) {
-  std::ranges::replace_if(
-    parent, [](char c) { return !is_name_character(c); }, '-');
+  std::ranges::replace_if(parent, [](char c) { return !is_name_character(c); }, '-');
   auto own = fmt::format(".{}-worker-{}", role == role_prefill ? "prefill" : "decode", index + 1);
   if (parent.size() + own.size() <= node_name_max)
     return parent + own;

@@ -62,7 +62,7 @@ child_spec endpoint_child(caf::actor_system& system, const node_parts& parts, st
 }
 
 template <class Spawn>
-child_spec worker_child(caf::actor_system& system, const node_parts& parts, const supervisor_section& supervisor,
+child_spec worker_child(caf::actor_system& system, const node_parts& parts, const node_config& config,
                         const worker_section& section, std::uint32_t role, std::uint32_t index, worker_id id,
                         std::shared_ptr<std::atomic<std::uint64_t>> epochs, Spawn spawn) {
   child_spec spec;
@@ -73,7 +73,8 @@ child_spec worker_child(caf::actor_system& system, const node_parts& parts, cons
   made.model = parts.model;
   made.vocabulary = parts.vocabulary;
   made.limits = bounds_of(section);
-  made.step_time_max = supervisor.step_timeout;
+  made.step_time_max = config.supervisor.step_timeout;
+  made.landing_lease = config.kv.landing_lease;
   made.make_executor = [make = parts.make_executor, section] { return make(section); };
   spec.start = [&system, made, epochs, spawn] {
     auto next = made;
@@ -134,11 +135,11 @@ std::vector<child_spec> make_node_children(caf::actor_system& system, const node
   auto epochs = std::make_shared<std::atomic<std::uint64_t>>(parts.identity.life);
   auto id = first_id_of(parts.identity.node);
   for (std::uint32_t i = 0; i < local_count(config.prefill_worker); ++i)
-    result.push_back(worker_child(system, parts, config.supervisor, *config.prefill_worker, role_prefill, i,
-                                  worker_id{++id}, epochs, spawn_prefill_worker));
+    result.push_back(worker_child(system, parts, config, *config.prefill_worker, role_prefill, i, worker_id{++id},
+                                  epochs, spawn_prefill_worker));
   for (std::uint32_t i = 0; i < local_count(config.decode_worker); ++i)
-    result.push_back(worker_child(system, parts, config.supervisor, *config.decode_worker, role_decode, i,
-                                  worker_id{++id}, epochs, spawn_decode_worker));
+    result.push_back(worker_child(system, parts, config, *config.decode_worker, role_decode, i, worker_id{++id}, epochs,
+                                  spawn_decode_worker));
   return result;
 }
 

@@ -303,8 +303,7 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
   if (config.http)
     children.push_back(make_frontend_child(system, make_gateway_config(system, config, std::move(known))));
   if (config.admin)
-    children.push_back(make_admin_child(
-      system, config, [&notice] { notice.ask(); }, ports.admin));
+    children.push_back(make_admin_child(system, config, [&notice] { notice.ask(); }, ports.admin));
   auto supervisor = spawn_node_supervisor(system, supervisor_of(config.supervisor, std::move(children), notice));
   // It may also end by a defect, and then nobody else is left to say so. Too late a notice is ignored.
   supervisor->attach_functor([&notice] { notice.give_up(exit_code::internal); });

@@ -19,6 +19,7 @@ decode_worker_actor::behavior_type decode_worker_state::make_behavior() {
   if (core_.started()) {
     self_->set_down_handler([this](const caf::down_msg& down) { peer_down(down); });
     core_.start_ticking();
+    expire_landings();
   }
   return {
     [this](const cancel_request& what) { cancel(what.request); },

@@ -72,6 +72,8 @@ private:
     std::vector<bool> arrived;
     std::uint32_t arrived_count = 0;
     std::optional<prefill_completed> record;
+    /// When it was offered, or a block arrived last.
+    steady_time progressed;
   };
 
   /// A broken landing whose writer was asked whether it is done with it.
@@ -103,6 +105,7 @@ private:
   std::optional<std::uint32_t> first_bad_block(const landing&) const;
   void break_landing(request_id, std::uint32_t valid_tokens, scheduler::landing_writer);
   void lose_landings(const std::function<bool(const landing&)>& lost);
+  void expire_landings();
   void fence(request_id, const prefill_peer&);
   void lose_writer(const caf::actor_addr& worker);
   void fence_without_writer(std::uint64_t number);

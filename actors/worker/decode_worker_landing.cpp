@@ -31,7 +31,7 @@ void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
   auto missing = reserved.blocks.size() - reserved.first_missing_block;
   auto [l, added] = landings_.insert_or_assign(
     reserved.id, landing{++last_landing_, peer->second, reserved.blocks, reserved.first_missing_block,
-                         reserved.cached_tokens, std::vector<bool>(missing), 0, std::nullopt});
+                         reserved.cached_tokens, std::vector<bool>(missing), 0, std::nullopt, core_.now()});
   if (region_descriptions_.contains(peer->second.endpoint)) {
     send_offer(reserved.id, l->second);
     return;
@@ -62,7 +62,7 @@ void decode_worker_state::send_offer(request_id id, landing& l) {
                       time_left,
                       {core_.endpoint_id(), region_descriptions_.at(l.peer.endpoint), l.blocks, l.first_missing_block,
                        core_.group().block_bytes, core_.info().fingerprint, core_.info().numerics, config.id,
-                       config.worker_epoch}};
+                       config.worker_epoch, config.landing_lease}};
   // The scheduler fails the sequence at its deadline; this time-out is for a peer that never answers.
   auto patience = std::max<std::chrono::nanoseconds>(time_left, std::chrono::milliseconds{1}) + config.peer_time_max;
   self_->request(l.peer.worker, patience, std::move(ask))
@@ -93,6 +93,7 @@ void decode_worker_state::note_arrivals(const kv_blocks_arrived& what) {
     if (!l.arrived[missing]) {
       l.arrived[missing] = true;
       ++l.arrived_count;
+      l.progressed = core_.now();
     }
     if (l.record && l.arrived_count == l.arrived.size())
       try_read(block.request);
@@ -164,6 +165,14 @@ void decode_worker_state::lose_landings(const std::function<bool(const landing&)
     fence(id, peer);
   }
   core_.advance();
+}
+
+/// A writer that hangs, or has much else to do, does not keep a request for ever.
+void decode_worker_state::expire_landings() {
+  auto lease = core_.config().landing_lease;
+  auto oldest = core_.now() - lease;
+  lose_landings([&](const landing& l) { return l.progressed < oldest; });
+  self_->run_delayed(lease / 8, [this] { expire_landings(); });
 }
 
 /// Releases a landing's quarantined blocks once nobody can write them: the peer says that nothing of it is under

@@ -113,7 +113,12 @@ void prefill_worker_state::push(const scheduler_events::computed& computed) {
     job.cached_tokens = computed.cached_tokens;
   }
   auto bytes = core_.group().block_bytes;
-  push_blocks order{{}, job.landing.endpoint, job.landing.region, bytes, {}, job.deadline - core_.now()};
+  push_blocks order{{},
+                    job.landing.endpoint,
+                    job.landing.region,
+                    bytes,
+                    {},
+                    std::min<std::chrono::nanoseconds>(job.deadline - core_.now(), job.landing.lease)};
   for (std::size_t k = 0; k < computed.blocks.size(); ++k) {
     auto index = computed.first_block + static_cast<std::uint32_t>(k);
     if (index < job.landing.first_missing_block)

@@ -28,6 +28,8 @@ struct worker_config {
   /// How often it reports its load, expires what is late, and looks for a restarted directory.
   std::chrono::milliseconds tick_interval{100};
   /// A step that is not back in this time, its wait behind others included, means a hung device.
+  /// A landing into which nothing arrives for so long is given up.
+  std::chrono::nanoseconds landing_lease = std::chrono::seconds{30};
   std::chrono::nanoseconds step_time_max = std::chrono::seconds{300};
   /// How long a hub may take to acknowledge a batch, or an endpoint to register or fence.
   std::chrono::seconds peer_time_max{30};

@@ -26,6 +26,8 @@ struct kv_landing {
   /// The decode worker and its life; both come back with every block.
   worker_id owner;
   epoch owner_epoch;
+  /// The owner gives the landing up if nothing arrives for so long; a block that has not begun to move in it need not.
+  std::chrono::nanoseconds lease{};
 
   friend bool operator==(const kv_landing&, const kv_landing&) = default;
 };
@@ -36,7 +38,7 @@ bool inspect(Inspector& f, kv_landing& x) {
                             f.field("first_missing_block", x.first_missing_block),
                             f.field("block_bytes", x.block_bytes), f.field("fingerprint", x.fingerprint),
                             f.field("numerics", x.numerics), f.field("owner", x.owner),
-                            f.field("owner_epoch", x.owner_epoch));
+                            f.field("owner_epoch", x.owner_epoch), f.field("lease", x.lease));
 }
 
 /// A decode worker asks its prefill peer to compute a prompt and push its blocks. The response,

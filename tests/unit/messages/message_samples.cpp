@@ -171,7 +171,8 @@ kv_landing filled_landing() {
           .fingerprint = {0xfedcba9876543210},
           .numerics = {0x0011223344556677},
           .owner = {12},
-          .owner_epoch = {5}};
+          .owner_epoch = {5},
+          .lease = std::chrono::seconds{30}};
 }
 
 kv_block_arrived filled_arrival(std::uint32_t block_index) {
