@@ -270,6 +270,13 @@ void simulated_cluster::strike(const planned_fault& f) {
         victim.kill_actor(names[f.which % names.size()]);
       break;
     }
+    case kind::hang: {
+      auto names = victim.workers();
+      if (!victim.runs() || names.empty() || !victim.hang_actor(names[f.which % names.size()]))
+        break;
+      time_.after(f.lasts, [&victim] { victim.resume_actors(); });
+      break;
+    }
     case kind::hub:
       if (victim.runs())
         victim.kill_actor("troupe.stream-hub");

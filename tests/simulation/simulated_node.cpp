@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <caf/event_based_actor.hpp>
+#include <caf/scheduled_actor.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
@@ -67,6 +68,7 @@ simulated_node::simulated_node(timeline& time, splitmix64& random, network& net,
 simulated_node::~simulated_node() {
   if (!port_->is_dead())
     kill();
+  resume_actors();
   for (auto& session : sessions_)
     caf::anon_send_exit(session, caf::exit_reason::kill);
   sessions_.clear();
@@ -168,11 +170,25 @@ bool simulated_node::run_actors() {
     while (!jobs.empty()) {
       // Which actor runs next is drawn; what one actor is sent by another stays in order.
       std::swap(jobs.front(), jobs[random_.below(static_cast<std::uint32_t>(jobs.size()))]);
+      if (hold_back())
+        continue;
       scheduler().try_run_once();
       moved = true;
     }
   } while (poll_transport());
   return moved;
+}
+
+/// Takes the next job away if it is that of an actor that hangs.
+bool simulated_node::hold_back() {
+  auto& jobs = scheduler().jobs;
+  auto* next = jobs.front();
+  if (hung_.empty() || next->subtype() != caf::resumable::scheduled_actor
+      || !hung_.contains(static_cast<caf::scheduled_actor*>(next)->id()))
+    return false;
+  hung_jobs_.push_back(next);
+  jobs.pop_front();
+  return true;
 }
 
 bool simulated_node::poll_transport() {
@@ -266,6 +282,19 @@ bool simulated_node::kill_actor(const std::string& name) {
   if (handle)
     caf::anon_send_exit(handle, caf::exit_reason::kill);
   return static_cast<bool>(handle);
+}
+
+bool simulated_node::hang_actor(const std::string& name) {
+  auto handle = local_services::find<caf::actor>(*system_, name);
+  if (handle)
+    hung_.insert(handle.id());
+  return static_cast<bool>(handle);
+}
+
+void simulated_node::resume_actors() {
+  hung_.clear();
+  for (auto* job : std::exchange(hung_jobs_, {}))
+    scheduler().jobs.push_back(job);
 }
 
 bool simulated_node::lose_device(std::uint32_t which) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,9 @@ public:
   void drain(std::chrono::milliseconds limit, std::function<void()> done);
   /// Kills an actor of a child's name, e.g. "troupe.router"; false if it is not there.
   bool kill_actor(const std::string& name);
+  /// An actor of a child's name is not run until resume_actors().
+  bool hang_actor(const std::string& name);
+  void resume_actors();
   /// The device of one of its workers is lost; false if none is there.
   bool lose_device(std::uint32_t which);
 
@@ -99,6 +103,7 @@ private:
   void time_step(observed_executor&, const gpu::step&);
   void end_step(std::uint64_t executor);
   bool poll_transport();
+  bool hold_back();
   stream_hub_config hub_config() const;
 
   timeline& time_;
@@ -119,6 +124,9 @@ private:
   network_port* port_ = nullptr;
   node_supervisor_actor supervisor_;
   std::vector<request_session_actor> sessions_;
+  std::set<caf::actor_id> hung_;
+  /// What they would run.
+  std::vector<caf::resumable*> hung_jobs_;
   /// Steps that came due while it was frozen.
   std::vector<std::uint64_t> kept_steps_;
 };

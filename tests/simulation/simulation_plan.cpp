@@ -119,7 +119,7 @@ private:
       f.other = draw_victim();
       f.which = random_.below(64);
       auto& victim = plan_.nodes[f.node];
-      auto dice = random_.below(12);
+      auto dice = random_.below(14);
       if (late_writes_ && i < 3) {
         // A prefill node is stopped, perhaps in mid-copy, for longer than its links live.
         f.what = kind::freeze;
@@ -137,8 +137,10 @@ private:
         f.what = kind::cut;
       else if (dice < 11)
         f.what = victim.frontend && one_of(4) ? kind::hub : kind::actor;
-      else
+      else if (dice < 12)
         f.what = kind::device;
+      else
+        f.what = kind::hang;
       // A frontend's drain is its gateway's, which is not simulated.
       if (f.what == kind::drain && victim.frontend)
         f.what = kind::kill;
@@ -169,6 +171,7 @@ const char* name_of(planned_fault::kind what) {
     case planned_fault::kind::cut: return "cut";
     case planned_fault::kind::actor: return "actor";
     case planned_fault::kind::device: return "device";
+    case planned_fault::kind::hang: return "hang";
     case planned_fault::kind::hub: return "hub";
   }
   return "?";

@@ -26,6 +26,8 @@ struct planned_fault {
     /// An actor ends; `which` of the node's.
     actor,
     device,
+    /// A worker's actor stops working for `lasts`, in a process that lives.
+    hang,
     /// The hub of a frontend, and with it its clients' connections.
     hub,
   };
