@@ -56,9 +56,7 @@ expected<void, error> admin_gateway_state::start() {
   server_->run({
     [api = api_](std::shared_ptr<http_exchange> exchange) { api->handle(std::move(exchange)); },
     [](std::string_view, std::uint16_t) {},
-    [api = api_] {
-      api->status().stop({errc::draining, "the node ended"});
-    },
+    [api = api_] { api->status().stop({errc::draining, "the node ended"}); },
   });
   return {};
 }

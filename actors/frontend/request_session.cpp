@@ -58,9 +58,8 @@ request_session_actor::behavior_type request_session_state::make_behavior() {
     } else if (!ended_ && worker_ && worker_.address() == down.source)
       try_again({errc::worker_lost, "the decode worker ended: " + caf::to_string(down.reason)});
   });
-  deadline_timer_ = self_->run_delayed(request_.time_left, [this] {
-    fail({errc::deadline_exceeded, "the request's time is up"});
-  });
+  deadline_timer_ =
+    self_->run_delayed(request_.time_left, [this] { fail({errc::deadline_exceeded, "the request's time is up"}); });
   place();
   return {
     [this](const generation_failed& what) {
@@ -124,11 +123,13 @@ void request_session_state::hand_over(const routed& where) {
   worker_id_ = where.where.decode;
   if (emitted_.empty())
     fingerprint_ = where.fingerprint;
-  else if (fingerprint_ != where.fingerprint)
+  else if (fingerprint_ != where.fingerprint) {
+    mixed_workers_ = true;
     log_warning("session", "a request goes on at a worker of another model file or arithmetic: its text may differ",
                 {{"request", std::to_string(request_.id.value)}, {"worker", std::to_string(worker_id_->value)}});
+  }
   self_->monitor(worker_);
-  generate_request ask{request_, emitted_, where.where, where.worker_epoch, attempts_};
+  generate_request ask{request_, emitted_, where.where, where.worker_epoch, attempts_, mixed_workers_};
   ask.request.time_left = time_left();
   ask.request.queue_time_left =
     std::max<std::chrono::nanoseconds>(queue_deadline_ - self_->clock().now(), std::chrono::nanoseconds{0});

@@ -70,6 +70,8 @@ private:
   std::optional<worker_id> worker_id_;
   /// Of the workers that had it: that of the first, as long as the client has tokens of it.
   std::optional<model_fingerprint> fingerprint_;
+  /// One of another went on with its tokens.
+  bool mixed_workers_ = false;
   /// What the client has, for a continuation.
   std::vector<token_id> emitted_;
   bool ended_ = false;

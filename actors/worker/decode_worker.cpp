@@ -60,6 +60,7 @@ caf::result<void> decode_worker_state::generate(generate_request& what, stream_h
            static_cast<std::uint32_t>(request.prompt.size()),
            request.priority,
            core_.now() + request.time_left};
+  c.mixed_workers = what.mixed_workers;
   c.tokens.insert(c.tokens.end(), what.emitted.begin(), what.emitted.end());
   sequence_request sequence{request.id,
                             c.tokens,
@@ -125,6 +126,7 @@ void decode_worker_state::emit(const scheduler_events::token& token) {
     return;
   auto& entry = outboxes_[i->second.hub].entry(token.id, token.index);
   entry.attempt = i->second.attempt;
+  entry.usage.mixed_workers = i->second.mixed_workers;
   entry.tokens.push_back(token.sampled);
   // Another node has another clock.
   if (!entry.sampled_at && token.sampled_at && i->second.hub.node() == self_->node())
@@ -137,6 +139,7 @@ void decode_worker_state::finish(const scheduler_events::finished& finished) {
     return;
   auto usage = finished.usage;
   usage.cached_tokens = std::max(usage.cached_tokens, i->second.cached_tokens);
+  usage.mixed_workers = i->second.mixed_workers;
   auto& entry = outboxes_[i->second.hub].entry(finished.id, usage.output_tokens);
   entry.attempt = i->second.attempt;
   entry.finish = finished.reason;

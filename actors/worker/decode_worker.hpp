@@ -50,6 +50,7 @@ private:
     std::int32_t priority = 0;
     steady_time deadline;
     std::uint32_t cached_tokens = 0;
+    bool mixed_workers = false;
   };
 
   /// A prefill worker and the endpoint that writes for it.

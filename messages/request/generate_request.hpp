@@ -23,6 +23,8 @@ struct generate_request {
   epoch worker_epoch;
   /// Which placement of the request this is, from 1; its tokens say so, too.
   std::uint32_t attempt = 0;
+  /// As in usage.
+  bool mixed_workers = false;
 
   friend bool operator==(const generate_request&, const generate_request&) = default;
 };
@@ -30,7 +32,8 @@ struct generate_request {
 template <class Inspector>
 bool inspect(Inspector& f, generate_request& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("emitted", x.emitted), f.field("where", x.where),
-                            f.field("worker_epoch", x.worker_epoch), f.field("attempt", x.attempt));
+                            f.field("worker_epoch", x.worker_epoch), f.field("attempt", x.attempt),
+                            f.field("mixed_workers", x.mixed_workers));
 }
 
 /// A worker tells a session that it stopped short. The session may continue it elsewhere.

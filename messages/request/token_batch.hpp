@@ -23,7 +23,7 @@ struct stream_tokens {
   std::vector<sampled_token> tokens;
   /// Set with the last tokens of the stream.
   finish_reason finish = finish_reason::none;
-  /// Valid if `finish` is set; until then only cached_tokens may be known.
+  /// Valid if `finish` is set; until then only cached_tokens and mixed_workers may be known.
   troupe::usage usage;
   /// When the step of the oldest of these tokens was done, by the steady clock of the worker's node; nothing
   /// if that was on another node.

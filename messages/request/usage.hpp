@@ -11,6 +11,8 @@ struct usage {
   /// Prompt tokens whose KV was found in a cache instead of computed.
   std::uint32_t cached_tokens = 0;
   std::uint32_t output_tokens = 0;
+  /// It went on at a worker of another model file or arithmetic than the one before: another run may give another text.
+  bool mixed_workers = false;
 
   friend bool operator==(const usage&, const usage&) = default;
 };
@@ -18,7 +20,7 @@ struct usage {
 template <class Inspector>
 bool inspect(Inspector& f, usage& x) {
   return f.object(x).fields(f.field("prompt_tokens", x.prompt_tokens), f.field("cached_tokens", x.cached_tokens),
-                            f.field("output_tokens", x.output_tokens));
+                            f.field("output_tokens", x.output_tokens), f.field("mixed_workers", x.mixed_workers));
 }
 
 } // namespace troupe

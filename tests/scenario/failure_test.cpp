@@ -116,6 +116,22 @@ TEST_CASE("what a client has is not generated again by the worker that goes on")
   CHECK(node.metric("output-tokens", "decode") - generated == 40 - had);
 }
 
+TEST_CASE("the usage says that workers of unequal model files have shared a text") {
+  for (auto unequal : {false, true}) {
+    CAPTURE(unequal);
+    scenario node{{.prefill_workers = 0, .unequal_workers = unequal}};
+    node.start(scenario::make_request(1, 100, 40));
+    node.settle_steps(20);
+    node.kill(decode_1);
+    node.advance(5s);
+    CHECK(node.client(1).finish == finish_reason::length);
+    CHECK(node.client(1).usage.mixed_workers == unequal);
+    node.start(scenario::make_request(2, 100, 40));
+    node.advance(1s);
+    CHECK_FALSE(node.client(2).usage.mixed_workers);
+  }
+}
+
 TEST_CASE("a prompt is not computed any further for a decode worker that ended") {
   scenario node{{.blocks = 128, .chunk_tokens = 50}};
   node.start(scenario::make_request(1, 1000, 40));

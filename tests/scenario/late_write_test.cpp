@@ -145,14 +145,18 @@ public:
   /// A prefill worker whose endpoint is `writer`.
   void introduce(transport::peer_id writer) {
     prefill_ = system_.spawn(silent_prefill_worker, seen_);
-    worker_record record{worker_id{2},   epoch{++introductions_},
-                         "mock",         info_.fingerprint,
-                         info_.numerics, role_prefill,
-                         block_tokens,   block_bytes,
-                         pool_blocks,    info_.context_tokens,
-                         {writer.value}, "mock"};
+    worker_record record;
+    record.id = worker_id{2};
+    record.worker_epoch = epoch{++introductions_};
+    record.model = "mock";
+    record.fingerprint = info_.fingerprint;
+    record.numerics = info_.numerics;
+    record.roles = role_prefill;
+    record.block_tokens = block_tokens;
+    record.block_bytes = block_bytes;
+    record.endpoint = {writer.value};
     caf::anon_send(worker_,
-                   fleet_snapshot{introductions_, {{record, caf::actor_cast<caf::strong_actor_ptr>(prefill_)}}});
+                   fleet_snapshot{introductions_, {{record, caf::actor_cast<caf::strong_actor_ptr>(prefill_)}}, {}});
   }
   /// As its link's end would: nothing is heard of it any more.
   void lose_prefill_worker() { caf::anon_send_exit(prefill_, caf::exit_reason::kill); }

@@ -53,6 +53,8 @@ public:
     std::uint32_t queued_max = 256;
     std::uint32_t running_max = 64;
     fault_policy faults;
+    /// Each worker serves another model file: layers, and with them fingerprints, differ.
+    bool unequal_workers = false;
   };
 
   explicit scenario(options);

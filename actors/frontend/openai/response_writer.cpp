@@ -38,7 +38,7 @@ void append_usage_object(std::string& out, const usage& u) {
   append_unsigned(out, std::uint64_t{u.prompt_tokens} + u.output_tokens);
   out += R"(,"prompt_tokens_details":{"cached_tokens":)";
   append_unsigned(out, u.cached_tokens);
-  out += "}}";
+  out += u.mixed_workers ? R"(},"mixed_workers":true})" : "}}";
 }
 
 void append_logprobs(std::string& out, std::string_view logprobs) {

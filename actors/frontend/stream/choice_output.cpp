@@ -16,6 +16,7 @@ choice_output::choice_output(const text::tokenizer& tokenizer, std::span<const t
 std::string choice_output::push(const stream_tokens& in) {
   std::string text;
   cached_tokens_ = std::max(cached_tokens_, in.usage.cached_tokens);
+  mixed_workers_ = mixed_workers_ || in.usage.mixed_workers;
   for (const auto& token : in.tokens) {
     if (finish_ != finish_reason::none)
       return text;

@@ -38,6 +38,7 @@ public:
   /// Tokens taken in, those of the stop string included.
   std::uint32_t tokens() const { return tokens_; }
   std::uint32_t cached_tokens() const { return cached_tokens_; }
+  bool mixed_workers() const { return mixed_workers_; }
   /// Log-probabilities of the tokens since the last call, as a JSON object; empty: none.
   std::string take_logprobs();
 
@@ -52,6 +53,7 @@ private:
   bool stopped_here_ = false;
   std::uint32_t tokens_ = 0;
   std::uint32_t cached_tokens_ = 0;
+  bool mixed_workers_ = false;
 };
 
 } // namespace troupe

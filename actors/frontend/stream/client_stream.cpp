@@ -91,6 +91,7 @@ usage client_stream::total() const {
   for (const auto& c : choices_) {
     out.prompt_tokens += c.prompt_tokens;
     out.output_tokens += c.output.tokens();
+    out.mixed_workers = out.mixed_workers || c.output.mixed_workers();
     // A later choice of a prompt finds what the first computed: that is not the client's cache.
     if (c.prompt_tokens > 0)
       out.cached_tokens += c.output.cached_tokens();

@@ -65,6 +65,9 @@ TEST_CASE("completion events have the bytes that OpenAI's have") {
   events.append_role(out, 0);
   events.append_delta(out, {0, "x", R"({"tokens":[]})", finish_reason::stop});
   events.append_usage(out, {3, 2, 4});
+  std::string mixed;
+  events.append_usage(mixed, {3, 2, 4, true});
+  CHECK(mixed.find(R"("prompt_tokens_details":{"cached_tokens":2},"mixed_workers":true}})") != std::string::npos);
   CHECK(
     out
     == R"(data: {"id":"cmpl-1","object":"text_completion","created":7,"model":"m","system_fingerprint":"mock","choices":[{"index":0,"text":"x","logprobs":{"tokens":[]},"finish_reason":"stop"}],"usage":null})"

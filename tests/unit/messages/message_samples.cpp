@@ -127,7 +127,7 @@ stream_tokens filled_stream(request_id request, finish_reason finish) {
           .first_index = 17,
           .tokens = {filled_token(500), filled_token(600)},
           .finish = finish,
-          .usage = {.prompt_tokens = 1000, .cached_tokens = 992, .output_tokens = 19},
+          .usage = {.prompt_tokens = 1000, .cached_tokens = 992, .output_tokens = 19, .mixed_workers = true},
           .sampled_at = 123'456'789ns};
 }
 
@@ -190,8 +190,12 @@ void for_each_errc(auto visit) {
 
 void add_requests(sample_list& list) {
   list.add(filled_request());
-  generate_request generate{
-    .request = filled_request(), .emitted = {77, 88}, .where = filled_placement(), .worker_epoch = {6}, .attempt = 2};
+  generate_request generate{.request = filled_request(),
+                            .emitted = {77, 88},
+                            .where = filled_placement(),
+                            .worker_epoch = {6},
+                            .attempt = 2,
+                            .mixed_workers = true};
   list.add(generate);
   generate.where = decode_only();
   list.add(generate, "where.prefill-unset");
