@@ -51,6 +51,8 @@ FRONTS = ["front-1", "front-2"]
 PREFILLS = ["prefill-1", "prefill-2"]
 DECODES = ["decode-1", "decode-2", "decode-3"]
 WORKERS = PREFILLS + DECODES
+#: In a row: whoever was stopped takes a moment to see that its links are gone.
+LOOKS = 4
 #: How nodes find each other; with certificates, by seeds.
 FLAVOURS = ["seeds", "leases", "certificates"]
 
@@ -131,15 +133,16 @@ class GridCluster:
 
     def find_faults_after(self, seconds):
         """Empty once it is whole, at the latest after `seconds`."""
-        until = time.monotonic() + seconds
+        until, looks = time.monotonic() + seconds, 0
         while True:
             try:
                 faults = self.find_faults()
             except OSError as error:
                 faults = [f"a node does not answer: {error}"]
-            if not faults or time.monotonic() > until:
+            looks = 0 if faults else looks + 1
+            if looks == LOOKS or faults and time.monotonic() > until:
                 return faults
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def logs(self, lines=15):
         return {name: "".join(node.log[-lines:]) for name, node in self.nodes.items()}

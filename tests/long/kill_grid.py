@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seeded moments at which processes of a disaggregated cluster are killed, stopped or told to end, under load.
 
-    kill_grid.py build/release/bin/troupe [--moments N] [--seed S] [--first I]
+    kill_grid.py build/release/bin/troupe [--moments N] [--seed S] [--first I] [--rest-seconds S]
 
 Two frontends, two prefill and three decode workers, mock engine, each a process. At each moment both frontends have four
 streams of new prompts; a victim (a decode worker, a prefill worker, one of each, or a frontend) gets SIGKILL, SIGTERM, or
 SIGSTOP for 0.2 to 5 s. Every stream must have the text, the usage and the one end of a node that nobody disturbs; only those of a
 killed frontend may break, and a frontend that is told to end may refuse what it had not accepted. Afterwards (the victim is
-started again) the cluster must be whole within 10 s: healthy, nothing running, all KV blocks free. Nodes find each other by seeds, by a
+started again) the cluster must be whole within --rest-seconds (10): healthy, nothing running, all KV blocks free. Nodes find each other by seeds, by a
 shared folder and with certificates in turn. A moment is drawn from the seed and its number alone: --first I --moments 1 plays it again.
 
 Prints one JSON object per 50 moments, one per failed moment, and a summary; exit code 1 if a moment failed. A stall is the longest
@@ -31,7 +31,6 @@ from text_stream import Stream
 STREAMS_PER_FRONT = 4
 #: Moments for which a cluster lives.
 LIFE = 20
-REST_SECONDS = 10
 REPORT_EVERY = 50
 SIGNALS = [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM]
 VICTIMS = ["decode", "prefill", "prefill and decode", "front"]
@@ -123,7 +122,7 @@ def repair(cluster, moment):
     return [f"{name} ended with {code}" for name, code in codes.items() if code != want]
 
 
-def judge(troupe, cluster, moment, readers, expected):
+def judge(options, cluster, moment, readers, expected):
     """Sentences about what is wrong with the streams and the cluster after a moment."""
     faults = []
     for reader, want in zip(readers, expected):
@@ -137,9 +136,9 @@ def judge(troupe, cluster, moment, readers, expected):
             faults.append(f"a stream of {reader.front}: {fault}")
         if reader.stream:
             reader.stream.expected_text, reader.stream.expected_tokens = want, reader.request["tokens"]
-    faults += cluster.find_faults_after(REST_SECONDS)
+    faults += cluster.find_faults_after(options.rest_seconds)
     try:
-        history.check(troupe, [reader.stream for reader in readers if reader.stream], cluster.workers())
+        history.check(options.troupe, [reader.stream for reader in readers if reader.stream], cluster.workers())
     except (AssertionError, OSError) as error:
         faults.append(str(error))
     for name in FRONTS:
@@ -156,7 +155,7 @@ def texts_of(undisturbed, requests):
     return [reader.stream.text for reader in readers]
 
 
-def live_through(troupe, cluster, moment, expected):
+def live_through(options, cluster, moment, expected):
     """Faults, and the stalls of streams that the frontends' ends did not break."""
     readers = read_all([(front, cluster.nodes[front], request) for front, request in moment.requests])
     time.sleep(moment.delay)
@@ -164,7 +163,7 @@ def live_through(troupe, cluster, moment, expected):
     strike(cluster, moment)
     join(readers)
     faults = repair(cluster, moment)
-    faults += judge(troupe, cluster, moment, readers, expected)
+    faults += judge(options, cluster, moment, readers, expected)
     stalls = [stall for reader in readers if not reader.broken and (stall := reader.stall_after(struck)) is not None]
     return faults, stalls
 
@@ -196,14 +195,14 @@ class Report:
         return result | {"passed": not self.failed}
 
 
-def play(troupe, cluster, moment, undisturbed):
+def play(options, cluster, moment, undisturbed):
     """Faults and stalls of a moment, exceptions included."""
     faults, stalls = [], []
     try:
         expected = texts_of(undisturbed, moment.requests)
-        faults = cluster.find_faults_after(REST_SECONDS)
+        faults = cluster.find_faults_after(options.rest_seconds)
         if not faults:
-            faults, stalls = live_through(troupe, cluster, moment, expected)
+            faults, stalls = live_through(options, cluster, moment, expected)
     except Exception as error: # whatever it is, it is this moment's, and the next ones are still wanted
         faults.append(f"{type(error).__name__}: {error}")
     return faults, stalls
@@ -216,7 +215,7 @@ def run(options):
         for index in range(options.first, options.first + options.moments):
             moment = Moment(options.seed, index)
             cluster = cluster or GridCluster(options.troupe, moment.flavour)
-            faults, stalls = play(options.troupe, cluster, moment, undisturbed)
+            faults, stalls = play(options, cluster, moment, undisturbed)
             logs = cluster.logs() if faults else {}
             if faults:
                 cluster.kill()
@@ -241,6 +240,7 @@ def main():
     parser.add_argument("--moments", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--rest-seconds", type=float, default=10)
     options = parser.parse_args()
     if not MODEL.exists():
         print("SKIPPED: the demo model is not there: run scripts/setup")
