@@ -110,7 +110,9 @@ class GridCluster:
     def find_faults(self):
         """What is not as it should be in a cluster that is whole and at rest."""
         want = f'{{"status":"ok","workers":{len(WORKERS)},"problems":[]}}'
-        found = [f"{name} is not alive" for name, node in self.nodes.items() if node.process.poll() is not None]
+        found = [f"{name} ended with {node.process.poll()}" for name, node in self.nodes.items() if node.process.poll() is not None]
+        if found:
+            return found
         for name in FRONTS:
             health = self.nodes[name].get("/health")[1]
             if health != want:
