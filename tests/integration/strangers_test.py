@@ -49,7 +49,7 @@ def is_closed_by_peer(connection):
         while connection.recv(4096):
             pass
         return True
-    except TimeoutError:
+    except socket.timeout:
         return False
     except OSError:
         return True
