@@ -12,7 +12,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from node_process import CONFIG_HEAD, MODEL, Node, NodeProcess, sum_of_metric, wait_until
+from node_process import CONFIG_HEAD, MODEL, Node, NodeProcess, read_admin_url, sum_of_metric, wait_until
 from text_stream import Readers, Stream
 
 TROUPE = sys.argv.pop(1)
@@ -46,13 +46,6 @@ def config(head=CONFIG_HEAD, workers=DECODE, more="", step="5ms", port=0):
 def cluster(node, *seeds):
     return 'cluster {{ node = "{}", listen = "127.0.0.1:0", seeds = [{}] }}'.format(
         node, ", ".join(f'"{seed}"' for seed in seeds))
-
-
-def read_admin_url(node):
-    while line := node.process.stdout.readline():
-        if found := re.search(r"its admin listener is at (\S+)", line):
-            return found.group(1)
-    raise AssertionError("no admin listener: " + "".join(node.log))
 
 
 def ask(url, method="GET", body=None, **headers):

@@ -12,7 +12,7 @@ import time
 import unittest
 
 from node_process import MODEL, Node, NodeProcess, wait_until
-from text_stream import Readers
+from text_stream import Readers, Stream
 
 TROUPE = sys.argv.pop(1)
 HEAD = """
@@ -24,10 +24,14 @@ troupe {{
   cluster {{
     name = "{cluster}"
     node = "{node}"
-    listen = "127.0.0.1:0"
+    listen = "{listen}"
     seeds = [{seeds}]
     {security}
   }}
+  supervisor {{
+    drain-timeout = {drain}
+  }}
+  {extra}
 """
 GATEWAY = """
   http {{
@@ -50,9 +54,6 @@ WORKER = """
   compute {{
     threads = 1
   }}
-  supervisor {{
-    drain-timeout = {drain}
-  }}
 }}
 """
 #: Of the mock engine; slow enough that signals hit streams in their middle.
@@ -63,12 +64,12 @@ class Cluster:
     """One frontend and some workers."""
 
     def __init__(self, workers=("a", "b"), engine="mock", step=STEP, drain="10s", name="test", front_decodes=False,
-                 certificates=None, leases=None):
-        self.leases = leases
+                 certificates=None, leases=None, extra=""):
+        self.leases, self.extra = leases, extra
         self.engine, self.step, self.drain, self.name = engine, step, drain, name
         self.certificates = certificates
-        roles = self.worker("decode") if front_decodes else "}\n"
-        self.front = Node(TROUPE, self.head("front", []) + GATEWAY.format() + roles)
+        self.roles_of_front = self.worker("decode") if front_decodes else "}\n"
+        self.front = self.start_front("127.0.0.1:0")
         plane = self.front.process.stdout.readline()
         self.seed = re.search(r"127\.0\.0\.1:\d+", plane).group()
         self.workers = {}
@@ -76,17 +77,21 @@ class Cluster:
             self.start(worker)
         self.expect(len(workers) + (1 if front_decodes else 0))
 
-    def worker(self, role):
-        return WORKER.format(role=role, engine=self.engine, step=self.step, drain=self.drain)
+    def start_front(self, listen):
+        return Node(TROUPE, self.head("front", [], listen=listen) + GATEWAY.format() + self.roles_of_front)
 
-    def head(self, node, seeds, cluster=None, certificates=None):
+    def worker(self, role):
+        return WORKER.format(role=role, engine=self.engine, step=self.step)
+
+    def head(self, node, seeds, cluster=None, certificates=None, listen="127.0.0.1:0"):
         quoted = "" if self.leases else ", ".join(f'"{seed}"' for seed in seeds)
         folder = certificates or self.certificates
         security = (f'certificate = "{folder}/{node}.pem"\n    key = "{folder}/{node}.key"\n    ca = "{folder}/ca.pem"'
                     if folder else "")
         if self.leases:
             security += f'lease-folder = "{self.leases}"\n    lease-time = 1s'
-        return HEAD.format(model=MODEL, cluster=cluster or self.name, node=node, seeds=quoted, security=security)
+        return HEAD.format(model=MODEL, cluster=cluster or self.name, node=node, seeds=quoted, security=security, listen=listen,
+                           drain=self.drain, extra=self.extra)
 
     def start(self, worker):
         role = "prefill" if worker.startswith("prefill") else "decode"
@@ -206,6 +211,37 @@ class SeveralNodes(unittest.TestCase):
             self.assertEqual({stream.failure for stream in long.streams}, {None})
             cluster.start(worker)
             cluster.expect(3)
+
+    def test_a_frontend_that_is_told_to_end_under_load_ends_every_stream(self):
+        cluster = self.cluster(drain="1s")
+        whole = Readers(cluster.front, self.PROMPTS, 400).join()
+        undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
+        long = Readers(cluster.front, self.PROMPTS, 400)  # longer than the drain limit
+        short = Readers(cluster.front, self.PROMPTS, self.TOKENS)
+        for stream, want in zip(long.streams, whole):
+            stream.expected_text, stream.expected_tokens = want, 400
+        wait_until(lambda: long.streams[0].text)
+        told = cluster.front
+        told.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: any("node draining" in line for line in told.log))
+        while any(thread.is_alive() for thread in long.threads):
+            with self.assertRaises(OSError) as refusal:
+                Stream(told, 1)
+            self.assertEqual(getattr(refusal.exception, "code", 503), 503)
+            time.sleep(0.05)
+        self.assert_whole(short, undisturbed, self.TOKENS)
+        long.join()
+        for stream in long.streams:
+            self.assertTrue(stream.done)
+            self.assertEqual(len(stream.ends), 1)
+        self.assertIn(True, [stream.failure is not None for stream in long.streams])
+        self.assertEqual(told.process.wait(timeout=20), 0)
+        self.assertEqual(told.end(), 0)
+        # The workers have noticed nothing but a link that ended, and serve the next one at its address.
+        self.assertEqual([node.process.poll() for node in cluster.workers.values()], [None, None])
+        cluster.front = cluster.start_front(cluster.seed)
+        cluster.expect(2)
+        self.assert_whole(Readers(cluster.front, self.PROMPTS, self.TOKENS), undisturbed, self.TOKENS)
 
     def test_a_worker_joins_without_a_file(self):
         cluster = self.cluster(("a",))

@@ -15,11 +15,13 @@ def lines_of(stream, name):
         yield {"event": "excused", "request": name, "why": stream.excuse or "the test read no further"}
 
 
-def check(troupe, streams):
-    """Fails if a stream ended twice or never, or has another text or usage than it should."""
-    if not streams:
+def check(troupe, streams, workers=()):
+    """Fails if a stream ended twice or never, or has another text or usage than it should; or if one of `workers`,
+    events at_rest, is not at rest."""
+    if not streams and not workers:
         return
     lines = [json.dumps(line) for i, stream in enumerate(streams) for line in lines_of(stream, f"s{i}")]
+    lines += [json.dumps(worker | {"event": "at_rest"}) for worker in workers]
     checker = pathlib.Path(troupe).parent / "check_history"
     judged = subprocess.run([checker], input="".join(line + "\n" for line in lines), capture_output=True, text=True)
     if judged.returncode != 0:

@@ -44,6 +44,13 @@ def sum_of_metric(text, name, **labels):
     return total
 
 
+def read_admin_url(node):
+    while line := node.process.stdout.readline():
+        if found := re.search(r"its admin listener is at (\S+)", line):
+            return found.group(1)
+    raise AssertionError("no admin listener: " + "".join(node.log))
+
+
 class NodeProcess:
     """A node in the foreground, with or without a gateway."""
 
