@@ -80,6 +80,8 @@ void simulated_cluster::run() {
   auto quiet = time_.now() + seconds{12};
   for (auto& f : plan_.faults)
     quiet = std::max(quiet, time_.now() + f.when + f.lasts + seconds{15});
+  // A copy that stalls is a fault, too.
+  time_.at(quiet - seconds{12}, [this] { fabric_.stalls_left = 0; });
   run_until(quiet);
   settle();
   note_rest();
