@@ -72,6 +72,7 @@ void node_links_state::tick() {
     directory_ = local.address();
     self_->send(local, caf::actor_cast<share_sink_actor>(self_));
   }
+  drop_silent();
   self_->run_delayed(config_.tick_interval, [this] { tick(); });
 }
 
@@ -200,6 +201,9 @@ caf::error node_links_state::refusal(const node_hello& other) const {
 }
 
 caf::result<node_hello> node_links_state::receive_hello(const node_hello& other) {
+  // It came over a connection that CAF did not take for a node's: an answer would go nowhere, and so would a share.
+  if (!self_->current_sender())
+    return to_caf_error({errc::unavailable, "the connection has no way back"});
   if (auto why = refusal(other)) {
     auto context = from_caf_error(why).context;
     if (refused_.size() < config_.targets_max && std::exchange(refused_[other.address], context) != context)
@@ -222,7 +226,7 @@ void node_links_state::admit(const node_hello& other, const std::string& address
   if (!other.gate)
     return;
   self_->monitor(other.gate);
-  links_[other.node] = {other.life, address, other.gate, ours};
+  links_[other.node] = {other.life, address, other.gate, ours, 0};
   log_info("cluster", "linked", {{"node", other.node}, {"address", address}});
   add_target(address);
   if (auto t = targets_.find(address); t != targets_.end()) {
@@ -239,6 +243,16 @@ void node_links_state::lose(const caf::actor_addr& who) {
   auto i = std::ranges::find_if(links_, [&](auto& kv) { return kv.second.gate.address() == who; });
   if (i != links_.end())
     drop(i, "the connection ended");
+}
+
+/// CAF may hold a connection that leads nowhere, after one side was stopped and the other has connected anew.
+void node_links_state::drop_silent() {
+  for (auto i = links_.begin(); i != links_.end();) {
+    auto next = std::next(i);
+    if (++i->second.silent_ticks > config_.silent_ticks_max)
+      drop(i, "nothing comes over it");
+    i = next;
+  }
 }
 
 void node_links_state::drop(std::map<std::string, link>::iterator i, const std::string& why) {
@@ -265,6 +279,7 @@ void node_links_state::take(fleet_share& offer) {
   auto from = links_.find(offer.node);
   if (from == links_.end() || from->second.life != offer.life)
     return;
+  from->second.silent_ticks = 0;
   for (auto& address : offer.neighbours)
     add_target(address);
   if (auto local = directory())

@@ -41,8 +41,11 @@ struct node_links_config {
   std::chrono::milliseconds answer_max{5'000};
   /// A node that others named and that cannot be reached for so long is forgotten.
   std::chrono::milliseconds forget_after{60'000};
-  /// How often it looks for a restarted directory.
+  /// How often it looks for a restarted directory, and at its links.
   std::chrono::milliseconds tick_interval{100};
+  /// A link over which nothing came in so many ticks is dropped; shares come several times a second. Ticks, because a
+  /// process that was stopped must not take its own silence for that of others.
+  std::uint32_t silent_ticks_max = 30;
   std::uint32_t targets_max = 1'024;
 };
 
@@ -80,6 +83,8 @@ private:
     node_gate_actor gate;
     /// We connected.
     bool ours = false;
+    /// Since the last share.
+    std::uint32_t silent_ticks = 0;
   };
   struct target {
     listen_address where;
@@ -110,6 +115,7 @@ private:
   /// `address`: where it was reached, or says that it listens.
   void admit(const node_hello&, const std::string& address, bool ours);
   void lose(const caf::actor_addr&);
+  void drop_silent();
   void drop(std::map<std::string, link>::iterator, const std::string& why);
   // shares
   void take(fleet_share&);

@@ -45,6 +45,11 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
     return to_caf_error({errc::draining, "this worker is draining"});
   if (!core_.endpoint())
     return to_caf_error({errc::transfer_failed, "this node's transport endpoint is down"});
+  // CAF delivers what came over a connection that it did not take for one of a node's without its sender: to nobody
+  // could be answered.
+  auto asker = caf::actor_cast<caf::actor_addr>(self_->current_sender());
+  if (!asker)
+    return to_caf_error({errc::worker_lost, "the decode worker's link is broken"});
   auto& landing = what.landing;
   auto blocks = (what.tokens.size() + core_.group().block_tokens - 1) / core_.group().block_tokens;
   if (landing.fingerprint != core_.info().fingerprint || landing.numerics != core_.info().numerics
@@ -61,7 +66,6 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
   sequence.output_tokens_max = static_cast<std::uint32_t>(sequence.tokens.size()) - sequence.prompt_tokens + 1;
   if (auto added = core_.sequences().add(std::move(sequence), core_.now()); !added)
     return to_caf_error(added.error());
-  auto asker = caf::actor_cast<caf::actor_addr>(self_->current_sender());
   if (askers_.insert(asker).second)
     self_->monitor(asker);
   auto promise = self_->make_response_promise<prefill_completed>();

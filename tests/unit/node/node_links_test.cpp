@@ -102,6 +102,7 @@ struct links_fixture : virtual_time {
                         const std::string& cluster = "c", std::uint64_t life = 1, std::uint16_t wire = wire_version) {
     node_links_config c;
     c.wire = wire;
+    c.silent_ticks_max = silent_ticks_max;
     c.node = name;
     c.life = life;
     c.cluster = cluster;
@@ -131,6 +132,8 @@ struct links_fixture : virtual_time {
     return heard->shares.size();
   }
 
+  /// The directory here shares nothing by itself.
+  std::uint32_t silent_ticks_max = 1'000'000;
   std::shared_ptr<network> net = std::make_shared<network>();
   std::shared_ptr<told> heard = std::make_shared<told>();
   caf::io::middleman_actor middleman;
@@ -197,6 +200,35 @@ TEST_CASE("a link that was made from both sides is one") {
   CHECK(f.hearers_of(a, "a") == 1);
   CHECK(f.hearers_of(b, "b") == 1);
   CHECK(f.heard->left.empty());
+}
+
+TEST_CASE("a link over which nothing comes is dropped, and made again") {
+  links_fixture f;
+  f.silent_ticks_max = 30;
+  auto front = f.start("front", 1, {});
+  auto a = f.start("a", 2, {1});
+  auto share = [&](const node_gate_actor& node, const std::string& name) {
+    fleet_share offer;
+    offer.node = name;
+    offer.life = 1;
+    caf::anon_send(node, offer);
+    f.run();
+  };
+  for (int i = 0; i < 20; ++i) {
+    share(front, "front");
+    share(a, "a");
+    f.pass(250ms);
+  }
+  CHECK(f.heard->left.empty());
+  for (int i = 0; i < 12; ++i) { // only one of them is heard
+    share(front, "front");
+    f.pass(250ms);
+  }
+  f.pass(500ms);
+  REQUIRE(f.heard->left.size() == 1);
+  CHECK(f.heard->left[0] == node_left{"a", 1});
+  f.pass(4s); // after the courtesy to the side that had connected
+  CHECK(f.hearers_of(front, "front") == 1);
 }
 
 TEST_CASE("a port that is taken ends the actor") {
