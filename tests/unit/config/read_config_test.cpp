@@ -131,7 +131,7 @@ TEST_CASE("an unknown key is answered with the nearest one, or with all where no
   CHECK(faults_of(with("routr { }")) == strings{"f.conf:5:troupe.routr: unknown key; did you mean router?"});
   CHECK(faults_of(with("kv { temperature = 1 }"))
         == strings{"f.conf:5:troupe.kv.temperature: unknown key; known here: memory, block-tokens, dtype, "
-                     "landing-lease"});
+                   "landing-lease"});
   CHECK(faults_of(with("") + "trope { }\n") == strings{"f.conf:7:trope: unknown key; did you mean troupe?"});
 }
 
