@@ -11,7 +11,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from node_process import Node
+from node_process import Node, wait_until
 from tiny_model import write_model
 
 TROUPE = sys.argv.pop(1)
@@ -39,15 +39,6 @@ WORKER = """
     mock { step-base = 1ms }
   }
 """
-
-
-def wait_until(condition, seconds=10):
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 class Models(unittest.TestCase):
@@ -92,7 +83,7 @@ class Models(unittest.TestCase):
     def test_each_request_is_answered_by_a_worker_of_its_model(self):
         self.assertEqual(self.listed(), [])
         workers = {name: self.worker(f"of-{name}", name) for name in ["second", "first"]}
-        self.assertTrue(wait_until(lambda: self.listed() == ["first", "second"])) # in the file's order
+        self.assertTrue(wait_until(lambda: self.listed() == ["first", "second"], 10)) # in the file's order
         texts = {}
         for requests, name in [(3, "first"), (5, "second")]:
             for _ in range(requests):
@@ -101,7 +92,7 @@ class Models(unittest.TestCase):
                 self.assertEqual(headers["x-troupe-mock"], "true") # although only the worker is one
                 texts.setdefault(name, set()).add(answer["choices"][0]["text"])
             metric = "troupe_worker_output_tokens_total" # written a moment after the answer
-            self.assertTrue(wait_until(lambda: workers[name].metric(metric) == 20 * requests))
+            self.assertTrue(wait_until(lambda: workers[name].metric(metric) == 20 * requests, 10))
         self.assertEqual([len(texts[name]) for name in texts], [1, 1])
         self.assertNotEqual(texts["first"], texts["second"])
         status, answer, _ = self.ask("third")
@@ -113,7 +104,7 @@ class Models(unittest.TestCase):
     def test_the_list_follows_the_workers(self):
         self.worker("a", "first")
         second = self.worker("b", "second")
-        self.assertTrue(wait_until(lambda: self.listed() == ["first", "second"]))
+        self.assertTrue(wait_until(lambda: self.listed() == ["first", "second"], 10))
         self.assertEqual(self.front.get("/v1/models/second")[0], 200)
         second.process.kill()
         self.assertTrue(wait_until(lambda: self.listed() == ["first"], 3))
@@ -141,7 +132,7 @@ class Models(unittest.TestCase):
         self.worker("liar", "first", file="second")
         self.worker("stranger", "stranger")
         self.worker("a", "second")
-        self.assertTrue(wait_until(lambda: self.listed() == ["second"]))
+        self.assertTrue(wait_until(lambda: self.listed() == ["second"], 10))
         time.sleep(1) # shares come four times a second
         self.assertEqual(self.listed(), ["second"])
         left_out = self.warnings("another vocabulary")

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "tests/support/take_news.hpp"
+
 namespace troupe::test {
 
 namespace {
@@ -248,13 +250,7 @@ void simulated_backend::forget(transport::peer_id peer) {
 
 transport::polled simulated_backend::poll(std::span<transport::completion> completions,
                                           std::span<transport::arrival> arrivals) {
-  auto take = [](auto& from, auto to) {
-    auto count = std::min(from.size(), to.size());
-    std::copy_n(from.begin(), count, to.begin());
-    from.erase(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(count));
-    return count;
-  };
-  return {take(completions_, completions), take(arrivals_, arrivals)};
+  return take_news(completions_, arrivals_, completions, arrivals);
 }
 
 } // namespace troupe::test

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tests/support/take_news.hpp"
+
 namespace troupe::test {
 
 expected<transport::ticket, transport::error>
@@ -29,13 +31,7 @@ expected<transport::ticket, transport::error> synchronous_backend::fence(transpo
 
 transport::polled synchronous_backend::poll(std::span<transport::completion> completions,
                                             std::span<transport::arrival> arrivals) {
-  auto take = [](auto& from, auto to) {
-    auto count = std::min(from.size(), to.size());
-    std::copy_n(from.begin(), count, to.begin());
-    from.erase(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(count));
-    return count;
-  };
-  return {take(completions_, completions), take(arrivals_, arrivals)};
+  return take_news(completions_, arrivals_, completions, arrivals);
 }
 
 void synchronous_backend::await(transport::ticket what) {
