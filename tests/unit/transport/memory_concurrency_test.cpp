@@ -179,23 +179,18 @@ TEST_CASE("every accepted operation completes exactly once, among cancels, expir
     drain();
   for (auto& p : posters)
     p.join();
-  auto last = here.bytes->fence(here.bytes->self());
-  while (!last) { // no credit until more is polled
-    drain();
-    last = here.bytes->fence(here.bytes->self());
-  }
-  while (!completed.contains(*last))
-    drain();
-  while (drain() != 0) {
-  }
-  std::size_t total = 1;
+  std::size_t total = 0;
   for (auto& tickets : accepted)
     total += tickets.size();
+  // No single fence tells that all is over: the fences about the peer end in the peer's thread.
+  for (auto until = soon(); completed.size() < total && std::chrono::steady_clock::now() < until;)
+    drain();
+  CHECK(drain() == 0);
   CHECK(completed.size() == total);
   CHECK(std::all_of(completed.begin(), completed.end(), [](auto& c) { return c.second == 1; }));
   CHECK(results[errc::timed_out] > 0);
   CHECK(results[errc::none] > 0);
-  CHECK(total == 3 * 300 + 1);
+  CHECK(total == 3 * 300);
   CHECK(arrivals <= static_cast<std::size_t>(results[errc::none]));
 }
 
