@@ -10,6 +10,7 @@
 #include "actors/frontend/metrics_text.hpp"
 #include "actors/log/log.hpp"
 #include "actors/log/unhandled_exception.hpp"
+#include "actors/security/strangers.hpp"
 #include "messages/caf_error.hpp"
 
 namespace troupe {
@@ -57,6 +58,9 @@ expected<void, error> admin_gateway_state::start() {
     [api = api_](std::shared_ptr<http_exchange> exchange) { api->handle(std::move(exchange)); },
     [](std::string_view, std::uint16_t) {},
     [api = api_] { api->status().stop({errc::draining, "the node ended"}); },
+    [](int fd, std::string_view why) {
+      log_stranger("admin", "a connection was refused", address_behind(fd), why);
+    },
   });
   return {};
 }

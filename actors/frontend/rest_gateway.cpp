@@ -8,6 +8,7 @@
 #include "actors/frontend/metrics_text.hpp"
 #include "actors/log/log.hpp"
 #include "actors/log/unhandled_exception.hpp"
+#include "actors/security/strangers.hpp"
 #include "messages/caf_error.hpp"
 
 namespace troupe {
@@ -77,6 +78,9 @@ expected<void, error> rest_gateway_state::start() {
     [api = api_](std::shared_ptr<http_exchange> exchange) { api->handle(std::move(exchange)); },
     [api = api_](std::string_view path, std::uint16_t status) { api->observe_answer(path, status); },
     [api = api_] { api->stop({errc::draining, "the gateway ended"}); },
+    [](int fd, std::string_view why) {
+      log_stranger("gateway", "a connection was refused", address_behind(fd), why);
+    },
   });
   return {};
 }

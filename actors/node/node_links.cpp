@@ -73,6 +73,8 @@ void node_links_state::tick() {
     self_->send(local, caf::actor_cast<share_sink_actor>(self_));
   }
   drop_silent();
+  if (config_.show_out_strangers)
+    config_.show_out_strangers();
   self_->run_delayed(config_.tick_interval, [this] { tick(); });
 }
 

@@ -33,6 +33,8 @@ struct node_links_config {
   std::function<caf::io::middleman_actor()> middleman;
   /// Told the port once the node plane listens; may be empty. Runs on the actor.
   std::function<void(std::uint16_t port)> on_listening;
+  /// Called with each tick; may be empty.
+  std::function<void()> show_out_strangers;
   std::chrono::milliseconds backoff_first{100};
   std::chrono::milliseconds backoff_max{2'000};
   /// How long the side that did not make a link leaves it to the other to make it again, or for the first time.

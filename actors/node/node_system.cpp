@@ -39,12 +39,6 @@ expected<void, error> check_cluster_files(const cluster_section& cluster) {
   return check_certificate_files({cluster.certificate, cluster.key, cluster.ca});
 }
 
-caf::io::middleman_actor node_plane_of(caf::actor_system& system, const cluster_section& cluster) {
-  if (cluster.encrypted())
-    return system.openssl_manager().actor_handle();
-  return system.middleman().actor_handle();
-}
-
 node_system_config::node_system_config(const node_config& config) {
   set("caf.scheduler.policy", "sharing");
   set("caf.scheduler.max-threads", 2);

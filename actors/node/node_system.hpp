@@ -5,7 +5,6 @@
 #include <string>
 
 #include <caf/actor_system_config.hpp>
-#include <caf/io/middleman_actor.hpp>
 
 #include "actors/config/node_config.hpp"
 #include "messages/errc.hpp"
@@ -23,9 +22,6 @@ node_identity make_node_identity(const cluster_section&);
 
 /// CAF ends its TLS actor on a file that it cannot use, so they are looked at before.
 expected<void, error> check_cluster_files(const cluster_section&);
-
-/// What opens and makes connections of the node plane: with certificates, TLS that both sides authenticate.
-caf::io::middleman_actor node_plane_of(caf::actor_system&, const cluster_section&);
 
 /// What an actor system of a node is made with. CAF's own options come from here alone: it reads neither argv nor a
 /// file. With `cluster`, CAF's network module is loaded, whose heartbeats see a dead or hung process in 2 s.

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <caf/actor_system.hpp>
@@ -26,8 +27,10 @@
 #include "actors/node/local_services.hpp"
 #include "actors/node/node_children.hpp"
 #include "actors/node/node_links.hpp"
+#include "actors/node/node_plane.hpp"
 #include "actors/node/node_system.hpp"
 #include "actors/node/node_transports.hpp"
+#include "actors/security/strangers.hpp"
 
 namespace troupe {
 
@@ -146,14 +149,15 @@ std::string find_url(caf::actor_system& system) {
 
 /// The node's links. `port` outlives them, and is where they listen after a restart, too.
 child_spec links_child(caf::actor_system& system, const cluster_section& section, const node_identity& identity,
-                       std::atomic<std::uint16_t>& port) {
+                       const node_plane& plane, std::atomic<std::uint16_t>& port) {
   node_links_config links;
   links.node = identity.node;
   links.life = identity.life;
   links.cluster = section.name;
   links.listen = section.listen;
   links.seeds = section.seeds;
-  links.middleman = [&system, section] { return node_plane_of(system, section); };
+  links.middleman = [&plane] { return plane.connections(); };
+  links.show_out_strangers = [] { strangers::show_out(std::chrono::steady_clock::now()); };
   links.on_listening = [&port](std::uint16_t got) { port = got; };
   child_spec spec;
   spec.name = local_services::node_links;
@@ -292,10 +296,13 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
   node_system_config cfg{config};
   caf::actor_system system{cfg};
 
+  std::optional<node_plane> plane;
+
   parts.make_backend = transports_of(config);
   auto children = make_node_children(system, config, std::move(parts));
   if (config.cluster) {
-    children.push_back(links_child(system, *config.cluster, identity, ports.plane));
+    plane.emplace(system, *config.cluster);
+    children.push_back(links_child(system, *config.cluster, identity, *plane, ports.plane));
     if (!config.cluster->lease_folder.empty())
       children.push_back(lease_child(system, *config.cluster, identity, ports.plane));
     std::ranges::move(make_isolated_workers(system, config, identity, ports.plane), std::back_inserter(children));
@@ -316,10 +323,10 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
     return static_cast<int>(code == exit_code::ok ? exit_code::internal : code);
   }
   auto url = config.http ? find_url(system) : std::string{};
-  auto plane = given.cluster ? to_string(listen_address{config.cluster->listen.host, ports.plane}) : std::string{};
+  auto listens_at = given.cluster ? to_string(listen_address{config.cluster->listen.host, ports.plane}) : std::string{};
   auto admin =
     config.admin ? "http://" + to_string(listen_address{config.admin->listen.host, ports.admin}) : std::string{};
-  auto result = ready({url, plane, admin, model->served.name, notice.fd()});
+  auto result = ready({url, listens_at, admin, model->served.name, notice.fd()});
   if (notice.code() != exit_code::ok)
     result = static_cast<int>(notice.code());
   else

@@ -1,36 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/security/tls_watch.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <sys/socket.h>
 
 #include <mutex>
-#include <set>
 #include <string>
 #include <utility>
 
-#include "actors/log/log.hpp"
+#include "actors/security/strangers.hpp"
 
 namespace troupe {
 
 namespace {
-
-/// The address of the other side, without its port, which changes with each try.
-std::string address_behind(int fd) {
-  sockaddr_storage peer{};
-  socklen_t length = sizeof peer;
-  char text[INET6_ADDRSTRLEN] = {};
-  if (fd < 0 || ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0)
-    return "unknown";
-  const void* address = peer.ss_family == AF_INET6
-                          ? static_cast<const void*>(&reinterpret_cast<sockaddr_in6*>(&peer)->sin6_addr)
-                          : &reinterpret_cast<sockaddr_in*>(&peer)->sin_addr;
-  return ::inet_ntop(peer.ss_family, address, text, sizeof text) ? text : "unknown";
-}
 
 /// What is kept with a connection: a peer that has gone away has no address any more.
 struct handshake {
@@ -41,6 +24,7 @@ struct handshake {
 int handshake_slot() {
   static const int slot =
     SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, [](void*, void* kept, CRYPTO_EX_DATA*, int, long, void*) {
+      strangers::leave(kept);
       delete static_cast<handshake*>(kept);
     });
   return slot;
@@ -50,20 +34,11 @@ handshake* handshake_of(const SSL* connection) {
   return static_cast<handshake*>(SSL_get_ex_data(connection, handshake_slot()));
 }
 
-bool is_new(const std::string& complaint) {
-  constexpr std::size_t complaints_max = 256;
-  static std::mutex mutex;
-  static std::set<std::string> made;
-  const std::lock_guard lock{mutex};
-  return made.size() < complaints_max && made.insert(complaint).second;
-}
-
 void note_failure(const SSL* connection, const char* what, const std::string& why) {
   auto* kept = handshake_of(connection);
   if (!kept || SSL_is_init_finished(connection) || std::exchange(kept->is_logged, true))
     return;
-  if (is_new(kept->peer + what + why))
-    log_warning("cluster", what, {{"address", kept->peer}, {"why", why}});
+  log_stranger("cluster", what, kept->peer, why);
 }
 
 /// OpenSSL keeps the errors of a thread in one queue and takes any that is in it for that of the connection which asks
@@ -85,7 +60,10 @@ std::string reason_of(unsigned long code) {
 void begin(SSL* connection) {
   if (handshake_of(connection))
     return; // a renegotiation
-  SSL_set_ex_data(connection, handshake_slot(), new handshake{address_behind(SSL_get_fd(connection))});
+  auto* kept = new handshake{address_behind(SSL_get_fd(connection))};
+  SSL_set_ex_data(connection, handshake_slot(), kept);
+  if (SSL_is_server(connection))
+    strangers::enter(kept, SSL_get_fd(connection));
   for (auto* socket : {SSL_get_rbio(connection), SSL_get_wbio(connection)}) {
     BIO_set_callback_arg(socket, reinterpret_cast<char*>(connection));
     BIO_set_callback_ex(socket, forget_errors_of_others);
@@ -96,6 +74,8 @@ void begin(SSL* connection) {
 void note(const SSL* connection, int where, int value) {
   if ((where & SSL_CB_HANDSHAKE_START) != 0)
     begin(const_cast<SSL*>(connection));
+  else if ((where & SSL_CB_HANDSHAKE_DONE) != 0)
+    strangers::leave(handshake_of(connection));
   else if (where == SSL_CB_WRITE_ALERT)
     note_failure(connection, "a connection was refused", SSL_alert_desc_string_long(value));
   else if (where == SSL_CB_READ_ALERT)

@@ -279,12 +279,22 @@ class SeveralNodes(unittest.TestCase):
             self.assert_refused_once(node, "node 'x' belongs to cluster 'other' and node 'front' to cluster 'test'")
         cluster.expect(1)
 
+    def test_a_node_of_another_wire_version_is_refused_with_a_line_on_both_sides(self):
+        cluster = self.cluster(("a",))
+        stranger = NodeProcess(pathlib.Path(TROUPE).with_name("next_version_node"), arguments=[cluster.seed])
+        self.addCleanup(stranger.end)
+        for node in [stranger, cluster.front]:
+            self.assert_refused_once(node, "node 'next' speaks wire version")
+        cluster.expect(1)
+
     def test_only_nodes_whose_certificate_the_authority_signed_are_linked(self):
         with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
             nodes = ["--node", "front", "--node", "a", "--node", "b"]
             for folder in [ours, theirs]:
                 subprocess.run([TROUPE, "certs", folder, *nodes], check=True, stdout=subprocess.DEVNULL)
             cluster = self.cluster(certificates=ours)
+            silent = socket.create_connection(("127.0.0.1", int(cluster.seed.split(":")[1])))
+            self.addCleanup(silent.close)
             time.sleep(2.5) # longer than heartbeats take to end a connection that was made twice
             self.assertEqual([line for line in cluster.front.log if "a link ended" in line], [])
             undisturbed = Readers(cluster.front, self.PROMPTS, self.TOKENS).join()
@@ -298,8 +308,9 @@ class SeveralNodes(unittest.TestCase):
                     self.assert_refused_once(stranger, "was refused")
                     self.assert_refused_once(cluster.front, "this node was refused")
                 else:
-                    self.assert_refused_once(cluster.front, "a connection was refused")
+                    self.assert_refused_once(cluster.front, "peer did not return a certificate")
                 stranger.end()
+            self.assert_refused_once(cluster.front, "it did not say who it is")
             with socket.create_connection(("127.0.0.1", int(cluster.seed.split(":")[1]))) as half_open:
                 half_open.sendall(random.Random(6).randbytes(4096))
                 cluster.expect(2)

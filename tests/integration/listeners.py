@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a process listens at and has open, from /proc."""
+"""What a process listens at, has open and has used, from /proc."""
 import os
 import pathlib
 import socket
@@ -38,3 +38,11 @@ def listeners_of(pid):
             path = "\0" + row[7][1:] if row[7].startswith("@") else row[7]
             found.append(((socket.AF_UNIX, KINDS[int(row[4], 16)]), path))
     return found
+
+
+def peak_bytes_of(pid):
+    """Of resident memory."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"no peak of process {pid}")

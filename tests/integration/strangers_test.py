@@ -6,7 +6,7 @@ import time
 import unittest
 
 from cluster_test import TROUPE, Cluster
-from listeners import descriptors_of, listeners_of
+from listeners import descriptors_of, listeners_of, peak_bytes_of
 from node_process import MODEL, wait_until
 from text_stream import Readers
 
@@ -20,6 +20,10 @@ TOKENS = 200
 #: Of each kind, at each port.
 SILENT, NOISY = 6, 4
 NOISE_BYTES = 64 * 1024
+#: Who is refused where: at REST, admin, node plane and the two bulk transports, of which one knows no addresses.
+REFUSALS = {("gateway", True), ("admin", True), ("cluster", True), ("transport", True), ("transport", False)}
+#: How a greeting of CAF's protocol begins that announces as many bytes as it can.
+BOAST = bytes([1, 0, 0, 0, 255, 255, 255, 255]) + bytes(24)
 #: Every listener gives a connection 5 s to say who it is.
 PATIENCE = 15
 
@@ -96,6 +100,22 @@ class Strangers(unittest.TestCase):
         self.assertTrue(wait_until(lambda: all(self.counts()[name] <= before[name] for name in before)),
                         f"descriptors before {before}, now {self.counts()}")
 
+    def assert_shown_out(self, connections, count):
+        for connection, (name, where) in zip(connections, [port for port in self.ports for _ in range(count)]):
+            self.assertTrue(is_closed_by_peer(connection), f"{name} keeps a stranger's connection at {where}")
+
+    def assert_refused_once_each(self, reasons):
+        """Every kind of listener has said so, and nobody has said the same twice."""
+        for name, node in self.nodes.items():
+            refusals = lambda: [line.split(maxsplit=2)[2] for line in node.log if "a connection was refused" in line]
+            expected = REFUSALS if name == "front" else REFUSALS - {("gateway", True)}
+            sources = lambda: {(line.split()[0], "127.0.0.1" in line) for line in refusals()}
+            self.assertTrue(wait_until(lambda: sources() == expected), f"{name}: {refusals()}")
+            lines = refusals()
+            self.assertEqual(len(lines), len(set(lines)), name)
+            for line in lines:
+                self.assertTrue(reasons is None or any(why in line for why in reasons), line)
+
     def test_every_port_is_known(self):
         # One that is new belongs into this test's thoughts.
         families = lambda name: sorted(where[0][0].name for owner, where in self.ports if owner == name)
@@ -107,6 +127,8 @@ class Strangers(unittest.TestCase):
         before = self.counts_of_a_warm_cluster()
         silent = self.connect_all(SILENT)
         self.assert_undisturbed(Readers(self.cluster.front, PROMPTS, TOKENS))
+        self.assert_shown_out(silent, SILENT)
+        self.assert_refused_once_each({"it did not say who it is", "it sent no request"})
         for connection in silent:
             connection.close()
         self.assert_nothing_is_left(before)
@@ -119,12 +141,21 @@ class Strangers(unittest.TestCase):
         for connection in noisy:
             make_noise(connection, noise)
         self.assert_undisturbed(readers)
-        for connection, (name, where) in zip(noisy, [port for port in self.ports for _ in range(NOISY)]):
-            self.assertTrue(is_closed_by_peer(connection), f"{name} keeps a connection of nonsense at {where}")
+        self.assert_shown_out(noisy, NOISY)
+        self.assert_refused_once_each(None)
         self.assert_undisturbed(Readers(self.cluster.front, PROMPTS, TOKENS))
         for connection in noisy:
             connection.close()
         self.assert_nothing_is_left(before)
+
+    def test_who_announces_four_gigabytes_gets_none_of_them(self):
+        boasters = self.connect_all(1)
+        for boaster in boasters:
+            boaster.sendall(BOAST)
+        self.assert_shown_out(boasters, 1)
+        for name, node in self.nodes.items():
+            self.assertTrue(wait_until(lambda: any("it announced a message of 4294967295 bytes" in line for line in node.log)), name)
+            self.assertLess(peak_bytes_of(node.process.pid), 2**30, name)
 
 
 if __name__ == "__main__":

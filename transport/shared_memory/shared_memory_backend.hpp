@@ -16,6 +16,7 @@
 #include "transport/shared_memory/mapped_region.hpp"
 #include "transport/shared_memory/packet.hpp"
 #include "transport/shared_memory/socket.hpp"
+#include "transport/stranger_report.hpp"
 #include "transport/transport.hpp"
 
 namespace troupe::transport {
@@ -29,6 +30,7 @@ struct shared_memory_config {
   std::uint32_t imports_max = 65'536;
   /// Connections of peers that write here, at a time.
   std::uint32_t connections_max = 1024;
+  stranger_report on_stranger;
 };
 
 /// Moves bytes between processes of one machine and user. A region's owner listens on a socket; a writer connects with
@@ -217,6 +219,7 @@ private:
   void read_packets(incoming&);
   bool take(incoming&, const packet&);
   bool take_hello(incoming&, const packet&);
+  void report(const descriptor& stranger, std::string_view why) const;
   bool take_request(incoming&, const packet&);
   void condemn(incoming&);
   void send(incoming&, const packet&);

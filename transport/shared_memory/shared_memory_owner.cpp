@@ -89,7 +89,10 @@ void shared_memory_backend::accept_writers() {
         listen_for(0); // no use to be told all the time; end_silent listens again
       return;
     }
-    if (!is_of_same_user(socket) || incoming_.size() >= config_.connections_max)
+    auto is_ours = is_of_same_user(socket);
+    if (!is_ours)
+      report(socket, "it is of another user");
+    if (!is_ours || incoming_.size() >= config_.connections_max)
       continue;
     auto id = ++last_connection_;
     epoll_event event{EPOLLIN, {.u64 = id}};
@@ -124,8 +127,13 @@ void shared_memory_backend::resume_paused() {
 
 void shared_memory_backend::end_silent() {
   auto now = std::chrono::steady_clock::now();
-  std::erase_if(incoming_,
-                [&](auto& i) { return i.second.peer.value == 0 && !i.second.paused && i.second.hello_by < now; });
+  std::erase_if(incoming_, [&](auto& i) {
+    auto& [id, in] = i;
+    if (in.peer.value != 0 || in.paused || in.hello_by >= now)
+      return false;
+    report(in.socket, "it did not say who it is");
+    return true;
+  });
   if (!listening_)
     listen_for(EPOLLIN);
 }
@@ -139,13 +147,24 @@ void shared_memory_backend::read_packets(incoming& in) {
     auto next = receive_packet(in.socket);
     if (next.how == received::outcome::nothing)
       return;
-    if (next.how == received::outcome::ended)
+    if (next.how == received::outcome::ended) {
+      if (in.peer.value == 0)
+        report(in.socket, "it went away without a hello");
       return end_incoming(in.id);
+    }
     if (in.condemned)
       continue;
-    if (next.how == received::outcome::malformed || !take(in, next.what))
+    if (next.how == received::outcome::malformed || !take(in, next.what)) {
+      if (in.peer.value == 0)
+        report(in.socket, "it is not a peer");
       return condemn(in);
+    }
   }
+}
+
+void shared_memory_backend::report(const descriptor& stranger, std::string_view why) const {
+  if (config_.on_stranger)
+    config_.on_stranger(stranger.get(), why);
 }
 
 // False if the writer breaks the rules.

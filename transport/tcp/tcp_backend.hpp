@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "transport/stranger_report.hpp"
 #include "transport/tcp/description.hpp"
 #include "transport/tcp/grants.hpp"
 #include "transport/tcp/incoming.hpp"
@@ -43,6 +44,7 @@ struct tcp_config {
   /// A connection ends when for so long nothing moved on it, while a write was under way or the peer's kernel was
   /// silent. So an owner has to poll its arrivals more often than that.
   std::chrono::milliseconds silence_time_max{5000};
+  stranger_report on_stranger;
 };
 
 /// Moves bytes between processes: one thread does all input and output, straight between registered memory and sockets.
@@ -149,6 +151,7 @@ private:
   void fenced(tcp_incoming&, std::uint64_t fence);
   /// Its fences end with it.
   void end(tcp_incoming&);
+  void refuse(tcp_incoming&, std::string_view why);
   void close_connection(tcp_incoming&);
 
   // Connections to owners (tcp_send.cpp).

@@ -149,7 +149,7 @@ void tcp_backend::expire(steady_time now) {
 void tcp_backend::expire_incoming(tcp_incoming& connection, steady_time now) {
   if (connection.at == tcp_incoming::step::hello) {
     if (now >= connection.hello_by)
-      end(connection);
+      refuse(connection, "it did not say who it is");
     return;
   }
   auto late = [now](auto& f) { return f.answered_by <= now; };

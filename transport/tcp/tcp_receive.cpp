@@ -52,7 +52,7 @@ void tcp_backend::receive(locked& lock, tcp_incoming& from) {
     if (bytes < 0 && (code == EAGAIN || code == EINTR))
       return;
     if (bytes <= 0)
-      return end(from);
+      return from.at == step::hello ? refuse(from, "it went away without a hello") : end(from);
     from.progress = std::chrono::steady_clock::now();
     received(from, static_cast<std::size_t>(bytes));
   }
@@ -132,7 +132,7 @@ void tcp_backend::expect(tcp_incoming& from, step next) {
 void tcp_backend::take_hello(tcp_incoming& from) {
   auto got = decode_hello(from.small);
   if (!got || got->to != self_)
-    return end(from);
+    return refuse(from, got ? "it looks for another peer" : "it is not a peer");
   from.from = got->from;
   hello answer{.from = self_,
                .to = got->from,
@@ -274,6 +274,12 @@ void tcp_backend::end(tcp_incoming& connection) {
     grants_.fenced_unseen(connection.from);
   for (auto& f : std::exchange(connection.fences, {}))
     finish(f.what, errc::none, 0);
+}
+
+void tcp_backend::refuse(tcp_incoming& connection, std::string_view why) {
+  if (config_.on_stranger)
+    config_.on_stranger(connection.socket.get(), why);
+  end(connection);
 }
 
 void tcp_backend::close_connection(tcp_incoming& connection) {

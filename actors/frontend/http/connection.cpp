@@ -97,6 +97,8 @@ void connection::check_deadlines(clock::time_point now) {
   const bool in_request = parsing_ && (parsing_->header_seen || !in_.empty());
   if (state_ == state::reading && in_request)
     return refuse(408, "the request took too long to arrive");
+  if (state_ == state::reading && !had_request_)
+    report("it sent no request");
   abandon();
 }
 
@@ -186,6 +188,7 @@ bool connection::parse_some() {
   const auto used = parser.put(boost::asio::buffer(in_), ec);
   in_.erase(0, used);
   if (ec && ec != http::error::need_more) {
+    report(ec.message());
     refuse(status_of(ec), fmt::format("malformed or oversized request: {}", ec.message()));
     return false;
   }
@@ -249,9 +252,15 @@ void connection::dispatch() {
   close_after_ = !done->parser.keep_alive() || !owner_.keeps_alive();
   // close_after_ stops the parsing of later requests; the answer to this one is still to come.
   state_ = state::responding;
+  had_request_ = true;
   deadline_ = clock::time_point::max();
   exchange_ = std::make_shared<exchange>(shared_from_this(), std::move(request));
   owner_.callbacks().on_request(exchange_);
+}
+
+void connection::report(std::string_view why) {
+  if (owner_.callbacks().on_stranger)
+    owner_.callbacks().on_stranger(socket_.native_handle(), why);
 }
 
 /// Answers without the handler, and closes: what follows on the connection cannot be trusted.

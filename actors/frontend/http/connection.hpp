@@ -68,6 +68,7 @@ private:
   bool parse_some();
   void on_header();
   void dispatch();
+  void report(std::string_view why);
   void refuse(std::uint16_t status, std::string message, const http_headers& headers = {});
 
   // writing: connection_output.cpp
@@ -104,6 +105,7 @@ private:
   bool in_parse_ = false;
   bool peer_closed_ = false;
   bool close_after_ = false;
+  bool had_request_ = false;
   bool head_request_ = false;
   bool http_1_0_ = false;
 };

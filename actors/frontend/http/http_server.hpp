@@ -51,6 +51,9 @@ public:
     answer_observer on_answer;
     /// On the I/O thread, when it is about to end: the last chance to drop exchanges.
     std::function<void()> on_stop;
+    /// Told of a connection that is closed because what came is not HTTP, or no request ever came, and why. The
+    /// descriptor is open during the call. May be empty.
+    std::function<void(int fd, std::string_view why)> on_stranger;
   };
 
   /// Binds and listens, so that the address is known. errc::resource, invalid_config.
