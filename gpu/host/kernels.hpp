@@ -72,7 +72,9 @@ struct attention {
   std::uint64_t block_stride = 0;
   std::uint64_t token_stride = 0;
   std::uint32_t block_tokens = 0;
-  /// Positions attended to, the token's own included; ≥ 1.
+  /// Positions begin … positions - 1 are attended to, the token's own being the last; begin < positions. Lanes and
+  /// blocks are those of the absolute position. Table entries of blocks that end at or before `begin` are not read.
+  std::uint32_t begin = 0;
   std::uint32_t positions = 0;
   float scale = 0;
   float* scores = nullptr;      // [heads][score_stride], scratch
@@ -85,11 +87,14 @@ inline constexpr std::uint32_t attention_heads_max = 4;
 struct kernel_table {
   void (*multiply)(const matrix_product&);
   void (*attend)(const attention&);
-  /// out[i] = x[i] / rms(x) × weight[i]. `padded` is width rounded up to 16; x is zero from width on.
+  /// out[i] = x[i] / rms(x) × weight[i] for i below `padded`, which is at least `width`; x is zero from width on. With
+  /// padded == width, which need not be a multiple of 16, no element beyond is read or written: a head in a row.
   void (*rms_norm)(const float* x, const float* weight, float* out, std::uint32_t width, std::uint32_t padded,
                    float epsilon);
   /// gate[i] = silu(gate[i]) × up[i]; `padded` is a multiple of 16.
   void (*swiglu)(float* gate, const float* up, std::uint32_t padded);
+  /// gate[i] = gelu(gate[i]) × up[i], by the tanh formula; `padded` is a multiple of 16.
+  void (*geglu)(float* gate, const float* up, std::uint32_t padded);
 };
 
 /// REQUIRES: the CPU supports the path.

@@ -354,12 +354,18 @@ void multiply(const matrix_product& a) {
 
 // --- attention -------------------------------------------------------------------------------------
 
-/// Calls f(first position, positions, offset of the first) for each block of the table.
+/// Calls f(first position, positions, offset of the first) for each block of the table that holds positions attended
+/// to; entries of other blocks are not read.
 template <class Function>
 inline void for_each_block(const attention& a, Function f) {
-  for (std::uint32_t begin = 0, block = 0; begin < a.positions; begin += a.block_tokens, ++block) {
+  std::uint32_t block = a.begin / a.block_tokens;
+  std::uint32_t in_block = a.begin % a.block_tokens;
+  for (std::uint32_t begin = a.begin; begin < a.positions; ++block, in_block = 0) {
     const std::uint32_t rest = a.positions - begin;
-    f(begin, rest < a.block_tokens ? rest : a.block_tokens, a.table[block] * a.block_stride);
+    const std::uint32_t room = a.block_tokens - in_block;
+    const std::uint32_t count = rest < room ? rest : room;
+    f(begin, count, a.table[block] * a.block_stride + in_block * a.token_stride);
+    begin += count;
   }
 }
 
@@ -385,20 +391,23 @@ inline void score(const attention& a) {
   });
 }
 
-/// Scores become exponentials of their distance to the maximum; returns their sum.
-inline float soften(float* scores, std::uint32_t positions) {
+/// Scores begin … positions - 1 become exponentials of their distance to the maximum; returns their sum.
+inline float soften(float* scores, std::uint32_t begin, std::uint32_t positions) {
+  const std::uint32_t first = begin / 16 * 16; // lanes are by absolute position
   const std::uint32_t padded = (positions + 15) / 16 * 16;
-  for (std::uint32_t j = positions; j < padded; ++j)
+  for (std::uint32_t j = first; j < begin; ++j)
     scores[j] = -__builtin_inff(); // its exponential is 0, which changes no sum
+  for (std::uint32_t j = positions; j < padded; ++j)
+    scores[j] = -__builtin_inff();
   fvec most = broadcast(-__builtin_inff());
-  for (std::uint32_t j = 0; j < padded; j += width)
+  for (std::uint32_t j = first; j < padded; j += width)
     most = maximum(most, load<fvec>(scores + j));
   float maximum_score = most[0];
 #pragma GCC unroll 16
   for (int i = 1; i < width; ++i)
     maximum_score = most[i] > maximum_score ? most[i] : maximum_score;
   fvec sums[parts] = {};
-  for (std::uint32_t j = 0; j < padded; j += 16)
+  for (std::uint32_t j = first; j < padded; j += 16)
 #pragma GCC unroll 4
     for (int i = 0; i < parts; ++i) {
       const fvec e = exponential(load<fvec>(scores + j + i * width) - maximum_score);
@@ -441,7 +450,7 @@ void attend_heads(const attention& a) {
   score<H>(a);
   float inverse[H];
   for (int h = 0; h < H; ++h)
-    inverse[h] = 1.0f / soften(a.scores + h * a.score_stride, a.positions);
+    inverse[h] = 1.0f / soften(a.scores + h * a.score_stride, a.begin, a.positions);
   // Two columns of 16 at once where they fit the registers.
   constexpr int columns = H * 2 * parts <= 12 ? 2 : 1;
   std::uint32_t c = 0;
@@ -462,19 +471,56 @@ void attend(const attention& a) {
 
 // --- elementwise -----------------------------------------------------------------------------------
 
+/// Calls f(c, n) for c = 0, 16, … with n elements left of it, 16 but for the last.
+template <class Function>
+inline void for_each_sixteen(std::uint32_t elements, Function f) {
+  std::uint32_t c = 0;
+  for (; c + 16 <= elements; c += 16)
+    f(c, 16u);
+  if (c < elements)
+    f(c, elements - c);
+}
+
+struct sixteen {
+  fvec v[parts];
+};
+
+/// The first n of 16 elements, then zeros.
+inline sixteen load_sixteen(const float* p, std::uint32_t n) {
+  sixteen result{};
+  if (n == 16)
+    __builtin_memcpy(&result, p, sizeof result);
+  else
+    __builtin_memcpy(&result, p, n * sizeof(float));
+  return result;
+}
+
+inline void store_sixteen(float* p, const sixteen& v, std::uint32_t n) {
+  if (n == 16)
+    __builtin_memcpy(p, &v, sizeof v);
+  else
+    __builtin_memcpy(p, &v, n * sizeof(float));
+}
+
 void rms_norm(const float* x, const float* weight, float* out, std::uint32_t columns, std::uint32_t padded,
               float epsilon) {
   fvec sums[parts] = {};
-  for (std::uint32_t c = 0; c < padded; c += 16)
+  for_each_sixteen(padded, [&](std::uint32_t c, std::uint32_t n) {
+    const sixteen xs = load_sixteen(x + c, n);
 #pragma GCC unroll 4
-    for (int i = 0; i < parts; ++i) {
-      const fvec v = load<fvec>(x + c + i * width);
-      sums[i] = madd(v, v, sums[i]);
-    }
+    for (int i = 0; i < parts; ++i)
+      sums[i] = madd(xs.v[i], xs.v[i], sums[i]);
+  });
   const float mean = reduce_add(sums) / static_cast<float>(columns);
   const float scale = 1.0f / __builtin_sqrtf(mean + epsilon);
-  for (std::uint32_t c = 0; c < padded; c += width)
-    store(out + c, load<fvec>(x + c) * scale * load<fvec>(weight + c));
+  for_each_sixteen(padded, [&](std::uint32_t c, std::uint32_t n) {
+    sixteen xs = load_sixteen(x + c, n);
+    const sixteen weights = load_sixteen(weight + c, n);
+#pragma GCC unroll 4
+    for (int i = 0; i < parts; ++i)
+      xs.v[i] = xs.v[i] * scale * weights.v[i];
+    store_sixteen(out + c, xs, n);
+  });
 }
 
 void swiglu(float* gate, const float* up, std::uint32_t padded) {
@@ -484,4 +530,26 @@ void swiglu(float* gate, const float* up, std::uint32_t padded) {
   }
 }
 
-constexpr kernel_table kernels{&multiply, &attend, &rms_norm, &swiglu};
+using dvec = double __attribute__((vector_size(2 * vector_bytes))); // as many lanes as fvec
+
+/// x / 2 × (1 + tanh u) with u = √(2/π) × (x + 0.044715 x³) is x / (1 + e^-2u). Far left the result is as small as the
+/// exponential is large, so that an error of 2u, which grows with it, would be one of the result: 2u is a double, and
+/// what its float misses corrects the exponential. The quotient is one of doubles, so that little more than the
+/// exponential's own error remains.
+void geglu(float* gate, const float* up, std::uint32_t padded) {
+  constexpr double linear = -1.5957691216057308, cubic = -0.07135481627260025; // -2 √(2/π), that times 0.044715
+  for (std::uint32_t c = 0; c < padded; c += width) {
+    const dvec g = __builtin_convertvector(load<fvec>(gate + c), dvec);
+    const dvec exact = g * (linear + cubic * (g * g));
+    const fvec rounded = __builtin_convertvector(exact, fvec);
+    // Beyond ±100 the exponential is its bound, and infinities have no difference.
+    const auto inside = reinterpret_cast<uvec>((rounded > -100.0f) & (rounded < 100.0f));
+    const fvec difference = __builtin_convertvector(exact - __builtin_convertvector(rounded, dvec), fvec);
+    const fvec missed = as_float(reinterpret_cast<uvec>(difference) & inside);
+    const dvec e = __builtin_convertvector(exponential(rounded), dvec) * (1.0 + __builtin_convertvector(missed, dvec));
+    const dvec result = g / (1.0 + e) * __builtin_convertvector(load<fvec>(up + c), dvec);
+    store(gate + c, __builtin_convertvector(result, fvec));
+  }
+}
+
+constexpr kernel_table kernels{&multiply, &attend, &rms_norm, &swiglu, &geglu};

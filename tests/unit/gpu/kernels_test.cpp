@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "gpu/host/kernels.hpp"
@@ -290,6 +291,124 @@ TEST_CASE("a head has the same bits alone and beside others") {
         const auto some = attend(first, heads);
         CHECK(std::equal(some.begin(), some.end(), all.begin() + first * 64));
       }
+  }
+}
+
+TEST_CASE("positions before `begin` are not attended to, nor are their blocks looked up") {
+  constexpr std::uint32_t block_tokens = 4, blocks = 16, width = 32, heads = 3, positions = 61;
+  auto kv = random_floats(std::size_t{blocks} * 2 * block_tokens * width, 7);
+  const auto query = random_floats(std::size_t{heads} * width, 8);
+  std::vector<std::uint32_t> table;
+  for (std::uint32_t i = 0; i < blocks; ++i)
+    table.push_back(i * 7 % blocks);
+  for (auto path : supported_simd_paths()) {
+    const auto attend = [&](std::uint32_t begin, const std::vector<float>& memory, const std::uint32_t* entries) {
+      std::vector<float> out(heads * width), scores(heads * 64);
+      kernels_of(path).attend({.query = query.data(),
+                               .out = out.data(),
+                               .heads = heads,
+                               .width = width,
+                               .keys = memory.data(),
+                               .values = memory.data() + block_tokens * width,
+                               .table = entries,
+                               .block_stride = 2 * block_tokens * width,
+                               .token_stride = width,
+                               .block_tokens = block_tokens,
+                               .begin = begin,
+                               .positions = positions,
+                               .scale = 0.5f,
+                               .scores = scores.data(),
+                               .score_stride = 64});
+      return out;
+    };
+    for (std::uint32_t begin : {0u, 1u, 4u, 15u, 16u, 18u, 47u, 60u}) {
+      // Keys of −inf · query: scores of −∞, weights of exactly 0, which change no bit of a sum or a mixture.
+      auto hidden = kv;
+      for (std::uint32_t j = 0; j < begin; ++j)
+        for (std::uint32_t c = 0; c < width; ++c)
+          hidden[(table[j / block_tokens] * 2 * block_tokens + j % block_tokens) * width + c] =
+            c == 0 ? -1e30f * query[0] : 0;
+      auto entries = table;
+      std::fill_n(entries.begin(), begin / block_tokens, 1u << 31);
+      const auto out = attend(begin, kv, entries.data());
+      CAPTURE(to_string(path));
+      CAPTURE(begin);
+      std::vector<double> expected_out(width);
+      double total = 0;
+      for (std::uint32_t j = begin; j < positions; ++j) {
+        const auto* key = kv.data() + (table[j / block_tokens] * 2 * block_tokens + j % block_tokens) * width;
+        double score = 0;
+        for (std::uint32_t c = 0; c < width; ++c)
+          score += static_cast<double>(query[c]) * key[c];
+        total += std::exp(score * 0.5);
+        for (std::uint32_t c = 0; c < width; ++c)
+          expected_out[c] += std::exp(score * 0.5) * key[block_tokens * width + c];
+      }
+      double most = 0;
+      for (std::uint32_t c = 0; c < width; ++c)
+        most = std::max(most, std::abs(expected_out[c] / total - out[c]));
+      CHECK(most < 2e-6);
+      // The same bits as those of a kernel that sees all positions and gives the earlier ones no weight: head 0,
+      // whose query the hidden keys oppose.
+      const auto all = attend(0, hidden, table.data());
+      CHECK(std::equal(out.begin(), out.begin() + width, all.begin()));
+    }
+  }
+}
+
+TEST_CASE("a norm of a head in a row reads and writes that head alone") {
+  for (auto path : supported_simd_paths())
+    for (std::uint32_t width : {6u, 16u, 24u, 40u}) {
+      auto row = random_floats(3 * width, width);
+      const auto before = row;
+      const auto weight = random_floats(width, width + 1);
+      kernels_of(path).rms_norm(row.data() + width, weight.data(), row.data() + width, width, width, 1e-6f);
+      double squares = 0;
+      for (std::uint32_t i = width; i < 2 * width; ++i)
+        squares += static_cast<double>(before[i]) * before[i];
+      for (std::uint32_t i = 0; i < 3 * width; ++i)
+        if (i < width || i >= 2 * width)
+          CHECK(row[i] == before[i]);
+        else
+          CHECK(row[i]
+                == doctest::Approx(before[i] / std::sqrt(squares / width + 1e-6) * weight[i - width]).epsilon(1e-6));
+      // The bits of a padded call.
+      std::vector<float> x(padded(width)), w(padded(width)), out(padded(width));
+      std::copy_n(before.begin() + width, width, x.begin());
+      std::copy_n(weight.begin(), width, w.begin());
+      kernels_of(path).rms_norm(x.data(), w.data(), out.data(), width, padded(width), 1e-6f);
+      CHECK(std::equal(row.begin() + width, row.begin() + 2 * width, out.begin()));
+    }
+}
+
+TEST_CASE("the tanh gate is that of double precision, to 2e-7 at every size") {
+  constexpr std::uint32_t count = 65'536;
+  for (auto path : supported_simd_paths()) {
+    std::vector<float> gate(count);
+    for (std::uint32_t i = 0; i < count; ++i)
+      gate[i] = static_cast<float>(i) * 0x1p-12f - 8; // −8 … 8
+    const auto before = gate;
+    const auto up = random_floats(count, 9);
+    kernels_of(path).geglu(gate.data(), up.data(), count);
+    double most = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const double g = before[i];
+      const double u = std::sqrt(2 / std::numbers::pi) * (g + 0.044715 * g * g * g);
+      const double exact = g / (1 + std::exp(-2 * u)) * up[i]; // g / 2 × (1 + tanh u) without its cancellation
+      if (exact != 0)
+        most = std::max(most, std::abs(gate[i] - exact) / std::abs(exact));
+    }
+    CAPTURE(to_string(path));
+    CHECK(most <= 2e-7);
+    MESSAGE(to_string(path) << ": " << most);
+    std::vector<float> extreme{-100, 100, 1e30f, -1e30f, -__builtin_inff(), __builtin_inff(), __builtin_nanf("")};
+    extreme.resize(16);
+    const std::vector<float> ones(16, 1.0f);
+    kernels_of(path).geglu(extreme.data(), ones.data(), 16);
+    CHECK(std::abs(extreme[0]) < 1e-35f);
+    CHECK(extreme[1] == 100);
+    CHECK(extreme[2] == 1e30f);
+    CHECK(std::isnan(extreme[6]));
   }
 }
 
