@@ -5,7 +5,7 @@
 
 #include "actors/model/vocabulary_from_gguf.hpp"
 #include "gpu/model/gguf.hpp"
-#include "gpu/model/llama_config.hpp"
+#include "gpu/model/describe_model.hpp"
 #include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
 
@@ -45,7 +45,7 @@ expected<loaded_model, error> load_model(const std::filesystem::path& path, cons
   auto tokenizer = text::tokenizer::make(std::move(*vocabulary));
   if (!tokenizer)
     return refused(path, tokenizer.error().context);
-  auto config = gpu::read_llama_config(*file);
+  auto config = gpu::read_model_config(*file);
   if (!config)
     return refused(path, config.error().context);
 
@@ -66,7 +66,10 @@ expected<loaded_model, error> load_model(const std::filesystem::path& path, cons
     served.chat_template = std::make_shared<const text::chat_template>(std::move(*parsed));
   }
   if (what == load_weights::yes) {
-    auto weights = gpu::host::host_weights::load(*file, progress);
+    auto model = gpu::describe_model(*file);
+    if (!model)
+      return refused(path, model.error().context);
+    auto weights = gpu::host::host_weights::load(*model, gpu::host::weight_format::as_stored, progress);
     if (!weights)
       return refused(path, weights.error().context);
     result.weights = std::move(*weights);

@@ -21,23 +21,9 @@ constexpr std::uint32_t tokens_grain = 8;
 /// Small, so that narrow matrices also split evenly; gemv takes at least two groups at once.
 constexpr std::uint32_t groups_grain = 2;
 
-constexpr std::uint32_t key_part = 0;
-constexpr std::uint32_t value_part = 1;
-
-/// Turns pairs (2i, 2i + 1) by the position's angles. Not fused, so one result on every path.
-void rotate(const float* in, std::uint32_t width, std::span<const float> cosines, std::span<const float> sines,
-            float* out) {
-  for (std::uint32_t i = 0; i < width / 2; ++i) {
-    const float a = in[2 * i];
-    const float b = in[2 * i + 1];
-    out[2 * i] = a * cosines[i] - b * sines[i];
-    out[2 * i + 1] = a * sines[i] + b * cosines[i];
-  }
-}
-
-cache_group make_group(const llama_config& config, std::uint32_t blocks, std::uint32_t block_tokens) {
+cache_group make_group(const model_config& config, std::uint32_t blocks, std::uint32_t block_tokens) {
   cache_group group;
-  group.layers = static_cast<std::uint16_t>(config.layers);
+  group.layers = static_cast<std::uint16_t>(config.layers.size());
   group.block_tokens = static_cast<std::uint16_t>(block_tokens);
   group.blocks = blocks;
   // A head's width is padded with zeros to whole vectors.
@@ -47,7 +33,7 @@ cache_group make_group(const llama_config& config, std::uint32_t blocks, std::ui
   group.stride[2] = stride *= block_tokens;
   group.stride[1] = stride *= config.kv_heads;
   group.stride[0] = stride *= 2;
-  group.block_bytes = static_cast<std::uint64_t>(stride) * config.layers;
+  group.block_bytes = static_cast<std::uint64_t>(stride) * config.layers.size();
   return group;
 }
 
@@ -79,6 +65,11 @@ expected<std::unique_ptr<host_model>, error> host_model::make(std::shared_ptr<co
   model->pool_ = &pool;
   model->path_ = path;
   model->kernels_ = &kernels_of(path);
+  const auto& c = model->config();
+  for (const auto& rope : c.ropes)
+    for (std::uint32_t i = 0; i < c.head_width / 2; ++i)
+      model->frequencies_.push_back(std::pow(rope.base, -2.0 * i / c.head_width)
+                                    / (rope.divisors.empty() ? 1.0 : rope.divisors[i]));
   if (auto ok = model->make_scratch(); !ok)
     return unexpected{ok.error()};
   return model;
@@ -100,12 +91,20 @@ expected<void, error> host_model::make_scratch() {
     std::uint32_t rows;
     std::uint32_t columns;
   };
+  const auto has_experts = c.experts.count != 0;
+  const auto hidden = has_experts ? c.experts.hidden : c.hidden;
+  const auto branch_width = c.post_norms || has_experts ? c.width : 0;
+  const auto expert_width = has_experts ? c.width : 0;
+  const auto angles = static_cast<std::uint32_t>(c.ropes.size()) * c.head_width;
   const std::array wishes{
-    wish{residual_, product_tokens_max, c.width},      wish{normal_, product_tokens_max, c.width},
-    wish{query_, product_tokens_max, c.query_width()}, wish{key_, product_tokens_max, c.kv_width()},
-    wish{value_, product_tokens_max, c.kv_width()},    wish{mixed_, product_tokens_max, c.query_width()},
-    wish{gate_, product_tokens_max, c.hidden},         wish{up_, product_tokens_max, c.hidden},
-    wish{last_, product_tokens_max, c.width},          wish{head_scratch_, pool_->threads(), head_scratch},
+    wish{residual_, product_tokens_max, c.width},        wish{normal_, product_tokens_max, c.width},
+    wish{query_, product_tokens_max, c.query_width()},   wish{key_, product_tokens_max, c.kv_width()},
+    wish{value_, product_tokens_max, c.kv_width()},      wish{mixed_, product_tokens_max, c.query_width()},
+    wish{gate_, product_tokens_max, hidden},             wish{up_, product_tokens_max, hidden},
+    wish{branch_, product_tokens_max, branch_width},     wish{last_, product_tokens_max, c.width},
+    wish{angles_, product_tokens_max, angles},           wish{head_scratch_, pool_->threads(), head_scratch},
+    wish{router_, product_tokens_max, c.experts.count},  wish{expert_in_, product_tokens_max, expert_width},
+    wish{expert_out_, product_tokens_max, expert_width},
   };
   for (const auto& [out, rows, columns] : wishes) {
     auto made = make_matrix(rows, columns);
@@ -113,6 +112,8 @@ expected<void, error> host_model::make_scratch() {
       return unexpected{made.error()};
     out = std::move(*made);
   }
+  chosen_.resize(std::size_t{product_tokens_max} * c.experts.used);
+  expert_tokens_.reserve(product_tokens_max);
   return {};
 }
 
@@ -155,19 +156,28 @@ void host_model::forward(std::span<const forward_token> tokens, std::span<const 
 void host_model::forward_chunk(std::span<const forward_token> tokens) {
   const auto count = static_cast<std::uint32_t>(tokens.size());
   embed(tokens);
-  for (std::uint32_t i = 0; i < config().layers; ++i) {
+  turn_angles(tokens);
+  for (std::uint32_t i = 0; i < weights_->layers().size(); ++i) {
     const auto& layer = weights_->layers()[i];
     normalise(count, layer.attention_norm);
     compute_attention(tokens, layer, i);
     normalise(count, layer.ffn_norm);
-    compute_ffn(count, layer);
+    if (config().experts.count != 0)
+      compute_experts(count, layer);
+    else
+      compute_ffn(count, layer);
   }
 }
 
 void host_model::embed(std::span<const forward_token> tokens) {
+  const auto scale = config().embedding_scale;
   pool_->parallel_for(static_cast<std::uint32_t>(tokens.size()), tokens_grain, [&](auto begin, auto end, auto) {
-    for (auto t = begin; t < end; ++t)
+    for (auto t = begin; t < end; ++t) {
       unpack_row(weights_->embedding(), tokens[t].token, residual_.row(t));
+      if (scale != 1)
+        for (std::uint32_t i = 0; i < config().width; ++i)
+          residual_.row(t)[i] *= scale;
+    }
   });
 }
 
@@ -179,123 +189,38 @@ void host_model::normalise(std::uint32_t tokens, const std::vector<float>& weigh
   });
 }
 
-void host_model::compute_attention(std::span<const forward_token> tokens, const host_layer& layer,
-                                   std::uint32_t index) {
-  const auto count = static_cast<std::uint32_t>(tokens.size());
-  const auto project = [&](const packed_view& weights, const matrix& out) {
-    return matrix_product{.weights = weights,
-                          .x = normal_.row(0),
-                          .x_stride = normal_.stride,
-                          .out = out.row(0),
-                          .out_stride = out.stride,
-                          .tokens = count};
-  };
-  multiply(std::array{project(layer.query, query_), project(layer.key, key_), project(layer.value, value_)});
-  store_kv(tokens, index);
-  attend(tokens, index);
-  multiply(std::array{matrix_product{.weights = layer.attention_out,
-                                     .x = mixed_.row(0),
-                                     .x_stride = mixed_.stride,
-                                     .out = residual_.row(0),
-                                     .out_stride = residual_.stride,
-                                     .tokens = count,
-                                     .end = epilogue::add}});
+void host_model::add_bias(const matrix& to, std::uint32_t tokens, const std::vector<float>& bias) {
+  if (bias.empty())
+    return;
+  pool_->parallel_for(tokens, tokens_grain, [&](auto begin, auto end, auto) {
+    for (auto t = begin; t < end; ++t)
+      for (std::size_t i = 0; i < bias.size(); ++i)
+        to.row(t)[i] += bias[i];
+  });
 }
 
-float* host_model::kv_row(std::uint32_t layer, std::uint32_t key_or_value, std::uint32_t kv_head) const {
-  return reinterpret_cast<float*>(kv_.data() + layer * group_.stride[0] + key_or_value * group_.stride[1]
-                                  + kv_head * group_.stride[2]);
+void host_model::add_to_residual(matrix_product product, const std::vector<float>& bias,
+                                 const std::vector<float>& post_norm) {
+  const auto& out = post_norm.empty() ? residual_ : branch_;
+  product.out = out.row(0);
+  product.out_stride = out.stride;
+  product.end = post_norm.empty() ? epilogue::add : epilogue::store;
+  multiply(std::array{product});
+  add_bias(out, product.tokens, bias);
+  if (!post_norm.empty())
+    add_branch(product.tokens, post_norm);
 }
 
-void host_model::store_kv(std::span<const forward_token> tokens, std::uint32_t layer) {
-  const auto& c = config();
-  pool_->parallel_for(static_cast<std::uint32_t>(tokens.size()), tokens_grain, [&](auto begin, auto end, auto) {
+void host_model::add_branch(std::uint32_t tokens, const std::vector<float>& post_norm) {
+  pool_->parallel_for(tokens, tokens_grain, [&](auto begin, auto end, auto) {
     for (auto t = begin; t < end; ++t) {
-      const auto position = tokens[t].position;
-      const auto offset = (tokens[t].table[position / group_.block_tokens] * group_.block_bytes
-                           + position % group_.block_tokens * static_cast<std::uint64_t>(group_.stride[3]))
-                          / sizeof(float);
-      for (std::uint32_t h = 0; h < c.kv_heads; ++h) {
-        rotate(key_.row(t) + h * c.head_width, c.head_width, weights_->rope_cosines(position),
-               weights_->rope_sines(position), kv_row(layer, key_part, h) + offset);
-        std::copy_n(value_.row(t) + h * c.head_width, c.head_width, kv_row(layer, value_part, h) + offset);
-      }
+      if (!post_norm.empty())
+        kernels_->rms_norm(branch_.row(t), post_norm.data(), branch_.row(t), config().width, branch_.stride,
+                           config().rms_epsilon);
+      for (std::uint32_t i = 0; i < config().width; ++i)
+        residual_.row(t)[i] += branch_.row(t)[i];
     }
   });
-}
-
-void host_model::attend(std::span<const forward_token> tokens, std::uint32_t layer) {
-  // Items are (kv head, token, query head of the kv head): one token splits evenly over threads by query heads, though
-  // keys are then read twice, and many tokens run along one kv head, whose keys stay in the cache.
-  const auto items = config().heads * static_cast<std::uint32_t>(tokens.size());
-  const auto grain = tokens.size() > 1 ? config().heads_per_kv() : (items + pool_->threads() - 1) / pool_->threads();
-  pool_->parallel_for(items, grain,
-                      [&](auto begin, auto end, auto thread) { attend_range(tokens, layer, begin, end, thread); });
-}
-
-void host_model::attend_range(std::span<const forward_token> tokens, std::uint32_t layer, std::uint32_t begin,
-                              std::uint32_t end, std::uint32_t thread) {
-  const auto& c = config();
-  const auto shared = c.heads_per_kv();
-  const auto head_padded = padded(c.head_width);
-  float* queries = head_scratch_.row(thread);
-  float* outs = queries + attention_heads_max * head_padded;
-  attention a{.query = queries,
-              .out = outs,
-              .width = head_padded,
-              .block_stride = group_.block_bytes / sizeof(float),
-              .token_stride = static_cast<std::uint64_t>(group_.stride[3]) / sizeof(float),
-              .block_tokens = group_.block_tokens,
-              .scale = 1.0f / std::sqrt(static_cast<float>(c.head_width)),
-              .scores = outs + attention_heads_max * head_padded,
-              .score_stride = score_stride_};
-  for (auto item = begin; item < end; item += a.heads) {
-    const auto kv_head = item / shared / static_cast<std::uint32_t>(tokens.size());
-    const auto t = item / shared % static_cast<std::uint32_t>(tokens.size());
-    const auto first_head = kv_head * shared + item % shared;
-    a.heads = std::min({shared - item % shared, end - item, attention_heads_max});
-    a.keys = kv_row(layer, key_part, kv_head);
-    a.values = kv_row(layer, value_part, kv_head);
-    a.table = tokens[t].table;
-    a.positions = tokens[t].position + 1;
-    for (std::uint32_t h = 0; h < a.heads; ++h)
-      rotate(query_.row(t) + (first_head + h) * c.head_width, c.head_width, weights_->rope_cosines(tokens[t].position),
-             weights_->rope_sines(tokens[t].position), queries + h * head_padded);
-    kernels_->attend(a);
-    for (std::uint32_t h = 0; h < a.heads; ++h)
-      std::copy_n(outs + h * head_padded, c.head_width, mixed_.row(t) + (first_head + h) * c.head_width);
-  }
-}
-
-void host_model::compute_ffn(std::uint32_t tokens, const host_layer& layer) {
-  const auto project = [&](const packed_view& weights, const matrix& out) {
-    return matrix_product{.weights = weights,
-                          .x = normal_.row(0),
-                          .x_stride = normal_.stride,
-                          .out = out.row(0),
-                          .out_stride = out.stride,
-                          .tokens = tokens};
-  };
-  auto gate = project(layer.gate, gate_);
-  auto up = project(layer.up, up_);
-  pool_->parallel_for(layer.gate.groups(), groups_grain, [&](auto begin, auto end, auto) {
-    auto part = gate;
-    for (auto* product : {&gate, &up}) {
-      part = *product;
-      part.group_begin = begin;
-      part.group_end = end;
-      kernels_->multiply(part);
-    }
-    for (std::uint32_t t = 0; t < tokens; ++t)
-      kernels_->swiglu(gate_.row(t) + begin * lanes, up_.row(t) + begin * lanes, (end - begin) * lanes);
-  });
-  multiply(std::array{matrix_product{.weights = layer.down,
-                                     .x = gate_.row(0),
-                                     .x_stride = gate_.stride,
-                                     .out = residual_.row(0),
-                                     .out_stride = residual_.stride,
-                                     .tokens = tokens,
-                                     .end = epilogue::add}});
 }
 
 void host_model::compute_head(std::uint32_t rows, std::span<float> logits) {

@@ -22,7 +22,7 @@ struct forward_token {
   const block_id* table = nullptr;
 };
 
-/// The forward pass of a Llama over paged KV, without slots, sampling or queues: what host_executor
+/// The forward pass of a decoder (model_config.hpp) over paged KV, without slots, sampling or queues: what host_executor
 /// runs, and what tests call to see the logits of every position.
 ///
 /// Activations and KV are f32. Every output is computed by one fixed sequence of operations (see
@@ -36,7 +36,7 @@ public:
                                                            simd_path path, std::uint32_t kv_blocks,
                                                            std::uint32_t block_tokens);
 
-  const llama_config& config() const { return weights_->config(); }
+  const model_config& config() const { return weights_->config(); }
   simd_path path() const { return path_; }
   const cache_group& group() const { return group_; }
   region_view kv_memory() { return {kv_.data(), kv_.bytes(), memory_kind::host, nullptr, kv_.fd()}; }
@@ -57,18 +57,43 @@ public:
   void forward(std::span<const forward_token> tokens, std::span<const std::uint32_t> wanted, std::span<float> logits);
 
 private:
+  /// Activations of one chunk: [product_tokens_max][stride], strides padded to 16 floats.
+  struct matrix {
+    mapped_memory memory;
+    std::uint32_t stride = 0;
+    float* row(std::uint32_t i) const { return memory.floats() + std::size_t{i} * stride; }
+  };
+
   host_model() = default;
   void forward_chunk(std::span<const forward_token> tokens);
   void embed(std::span<const forward_token> tokens);
-  void normalise(std::uint32_t tokens, const std::vector<float>& weight);
-  void compute_attention(std::span<const forward_token> tokens, const host_layer&, std::uint32_t layer);
-  void store_kv(std::span<const forward_token> tokens, std::uint32_t layer);
-  void attend(std::span<const forward_token> tokens, std::uint32_t layer);
-  void attend_range(std::span<const forward_token> tokens, std::uint32_t layer, std::uint32_t begin, std::uint32_t end,
-                    std::uint32_t thread);
-  void compute_ffn(std::uint32_t tokens, const host_layer&);
-  void compute_head(std::uint32_t rows, std::span<float> logits);
   void multiply(std::span<const matrix_product> products);
+  void add_bias(const matrix& to, std::uint32_t tokens, const std::vector<float>& bias);
+  void compute_head(std::uint32_t rows, std::span<float> logits);
+  // A part's input is normal_, its output is added to residual_.
+  void normalise(std::uint32_t tokens, const std::vector<float>& weight);
+  /// The product and the bias, normed if there is a norm, is added to the residual.
+  void add_to_residual(matrix_product, const std::vector<float>& bias, const std::vector<float>& post_norm);
+  void add_branch(std::uint32_t tokens, const std::vector<float>& post_norm);
+
+  // host_attention.cpp
+  void compute_attention(std::span<const forward_token> tokens, const host_layer&, std::uint32_t layer);
+  void turn_angles(std::span<const forward_token> tokens);
+  void prepare_head(const float* in, std::uint32_t token, std::uint32_t layer, const std::vector<float>& norm,
+                    float* out) const;
+  void store_kv(std::span<const forward_token> tokens, const host_layer&, std::uint32_t layer);
+  void attend(std::span<const forward_token> tokens, const host_layer&, std::uint32_t layer);
+  void attend_range(std::span<const forward_token> tokens, const host_layer&, std::uint32_t layer, std::uint32_t begin,
+                    std::uint32_t end, std::uint32_t thread);
+
+  // host_ffn.cpp
+  void compute_ffn(std::uint32_t tokens, const host_layer&);
+  void compute_experts(std::uint32_t tokens, const host_layer&);
+  void choose_experts(std::uint32_t token);
+  void compute_expert(const host_ffn&, std::span<const std::uint32_t> tokens, std::uint32_t expert);
+  /// gate_ = f(gate · x) × (up · x)
+  void multiply_gated(const host_ffn&, const matrix& x, std::uint32_t tokens);
+
   /// First float of (block, layer, key or value, kv head); floats of the group's strides.
   float* kv_row(std::uint32_t layer, std::uint32_t key_or_value, std::uint32_t kv_head) const;
 
@@ -79,20 +104,30 @@ private:
   cache_group group_;
   mapped_memory kv_;
 
-  /// Activations of one chunk: [product_tokens_max][stride], strides padded to 16 floats.
-  struct matrix {
-    mapped_memory memory;
-    std::uint32_t stride = 0;
-    float* row(std::uint32_t i) const { return memory.floats() + std::size_t{i} * stride; }
-  };
   static expected<matrix, error> make_matrix(std::uint32_t rows, std::uint32_t columns);
   expected<void, error> make_scratch();
   matrix residual_, normal_, query_, key_, value_, mixed_, gate_, up_;
+  /// What a part adds to the residual, where it has to be looked at first: normed, or summed over experts.
+  matrix branch_;
   /// Final residuals of the rows whose logits are wanted, for one call of the head.
   matrix last_;
+  /// Cosines, then sines, of each rope: [rope][2][head_width / 2].
+  matrix angles_;
   /// Per thread: queries, outputs and scores of one group of heads.
   matrix head_scratch_;
   std::uint32_t score_stride_ = 0;
+  /// Angle of a pair by one position: [rope][head_width / 2].
+  std::vector<double> frequencies_;
+
+  // With experts.
+  matrix router_, expert_in_, expert_out_;
+  struct chosen_expert {
+    std::uint32_t expert = 0;
+    float weight = 0;
+  };
+  /// [tokens][experts.used], ascending by expert.
+  std::vector<chosen_expert> chosen_;
+  std::vector<std::uint32_t> expert_tokens_;
 };
 
 } // namespace troupe::gpu::host

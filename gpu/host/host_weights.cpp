@@ -4,149 +4,267 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <new>
+#include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
+#include "gpu/host/cpu_count.hpp"
 #include "gpu/host/packed_matrix.hpp"
-#include "gpu/model/llama_tensors.hpp"
 
 namespace troupe::gpu::host {
 
 namespace {
 
 constexpr std::uint64_t matrix_alignment = 64;
+/// Of a file, in one go of a thread.
+constexpr std::uint64_t piece_bytes = std::uint64_t{4} << 20;
+constexpr std::chrono::milliseconds progress_interval{100};
 
 std::uint64_t aligned(std::uint64_t bytes) {
   return (bytes + matrix_alignment - 1) / matrix_alignment * matrix_alignment;
 }
 
-std::uint64_t aligned_packed_bytes(const tensor_info& tensor) {
-  return aligned(
-    packed_bytes(tensor.type, static_cast<std::uint32_t>(tensor.dims[1]), static_cast<std::uint32_t>(tensor.dims[0])));
-}
+} // namespace
 
-std::uint64_t packed_bytes_of(const llama_tensors& tensors) {
-  std::uint64_t bytes = aligned_packed_bytes(*tensors.embedding);
-  if (tensors.head != tensors.embedding)
-    bytes += aligned_packed_bytes(*tensors.head);
-  for (const auto& layer : tensors.layers)
-    for (const auto* tensor :
-         {layer.query, layer.key, layer.value, layer.attention_out, layer.gate, layer.up, layer.down})
-      bytes += aligned_packed_bytes(*tensor);
-  return bytes;
-}
-
-/// Packs tensors one behind another and reports progress.
-class packer {
+/// Collects what is to be packed, then does so with several threads.
+class weight_loader {
 public:
-  packer(std::byte* out, std::uint64_t file_bytes, const std::function<void(load_progress)>& progress)
-    : out_(out), progress_(progress) {
-    state_.bytes_total = file_bytes;
+  weight_loader(host_weights& out, weight_format format) : out_(out), format_(format) {}
+
+  /// Where each matrix will lie, and all vectors.
+  void lay_out(const model_description& model) {
+    const auto& tensors = model.tensors;
+    out_.config_ = model.config;
+    add(tensors.embedding, out_.embedding_);
+    if (tensors.head)
+      add(*tensors.head, out_.head_);
+    out_.output_norm_ = norm(tensors.output_norm);
+    out_.layers_.resize(tensors.layers.size()); // jobs point into it
+    for (std::size_t i = 0; i < tensors.layers.size(); ++i)
+      lay_out(tensors.layers[i], out_.layers_[i]);
   }
 
-  packed_view matrix(const tensor_info& tensor) {
-    const auto view = pack(tensor, out_);
-    out_ += aligned_packed_bytes(tensor);
-    advance(tensor);
-    return view;
+  /// errc::resource if there is no memory or thread.
+  expected<void, error> run(const std::function<void(load_progress)>& progress) {
+    auto memory = mapped_memory::make(memory_bytes_);
+    if (!memory)
+      return unexpected{memory.error()};
+    out_.memory_ = std::move(*memory);
+    out_.memory_.prefer_huge_pages();
+    for (auto& m : matrices_)
+      split(m);
+    auto ok = run_threads(progress);
+    if (out_.head_.data == nullptr)
+      out_.head_ = out_.embedding_;
+    return ok;
   }
 
-  std::vector<float> vector(const tensor_info& tensor) {
-    std::vector<float> result(padded(static_cast<std::uint32_t>(tensor.dims[0])));
-    std::memcpy(result.data(), tensor.data.data(), tensor.data.size());
-    advance(tensor);
-    return result;
+  std::uint64_t hash() const {
+    // Numbers one by one: structs may have padding.
+    const auto& c = out_.config_;
+    std::vector<std::uint64_t> numbers{hash_of(c.architecture.data(), c.architecture.size()),
+                                       c.vocabulary,
+                                       c.context_tokens,
+                                       c.width,
+                                       c.heads,
+                                       c.kv_heads,
+                                       c.head_width,
+                                       c.hidden,
+                                       c.experts.count,
+                                       c.experts.used,
+                                       c.experts.hidden,
+                                       c.experts.normalised,
+                                       static_cast<std::uint64_t>(c.pairs),
+                                       static_cast<std::uint64_t>(format_)};
+    for (const double number : {static_cast<double>(c.rms_epsilon), static_cast<double>(c.embedding_scale),
+                                static_cast<double>(c.attention_scale)})
+      numbers.push_back(hash_of(&number, sizeof number));
+    for (const auto& rope : c.ropes) {
+      numbers.push_back(hash_of(&rope.base, sizeof rope.base));
+      numbers.push_back(hash_of(rope.divisors.data(), rope.divisors.size() * sizeof(double)));
+    }
+    for (const auto& layer : c.layers)
+      numbers.insert(numbers.end(), {layer.window, layer.rope});
+    numbers.insert(numbers.end(), vector_hashes_.begin(), vector_hashes_.end());
+    for (const auto& m : matrices_) {
+      numbers.push_back(hash_of(m.source->name.data(), m.source->name.size()));
+      numbers.push_back(static_cast<std::uint64_t>(m.source->type));
+    }
+    for (const auto& one : pieces_)
+      numbers.push_back(one.hash);
+    return hash_of(numbers.data(), numbers.size() * sizeof numbers[0]);
   }
 
 private:
-  void advance(const tensor_info& tensor) {
-    state_.bytes_done += tensor.data.size();
-    if (progress_)
-      progress_(state_);
+  struct matrix {
+    const tensor_info* source;
+    packed_view* out;
+    tensor_type type;
+    std::uint64_t offset;
+  };
+  /// Neighbouring groups of rows of a matrix.
+  struct piece {
+    tensor_info source;
+    tensor_type type;
+    std::byte* out;
+    std::uint64_t hash = 0;
+  };
+
+  static std::uint64_t hash_of(const void* data, std::size_t bytes) { return XXH3_64bits(data, bytes); }
+
+  void add(const tensor_info& source, packed_view& out) {
+    const auto type = converted_type(source.type, source.dims[0], format_);
+    matrices_.push_back({&source, &out, type, memory_bytes_});
+    memory_bytes_ += aligned(packed_bytes(type, static_cast<std::uint32_t>(source.dims[1]),
+                                          static_cast<std::uint32_t>(source.dims[0])));
+    state_.bytes_total += source.data.size();
   }
 
-  std::byte* out_;
-  const std::function<void(load_progress)>& progress_;
+  std::vector<float> vector(const tensor_info& source) {
+    vector_hashes_.push_back(hash_of(source.data.data(), source.data.size()));
+    auto result = to_floats(source);
+    result.resize(padded(static_cast<std::uint32_t>(result.size())));
+    return result;
+  }
+
+  std::vector<float> norm(const tensor_info& source) {
+    auto result = vector(source);
+    if (out_.config_.norms_less_one)
+      for (std::size_t i = 0; i < source.dims[0]; ++i)
+        result[i] += 1;
+    return result;
+  }
+
+  std::vector<float> norm(const std::optional<tensor_info>& source) {
+    return source ? norm(*source) : std::vector<float>{};
+  }
+
+  void add(const projection_tensors& source, host_projection& out) {
+    add(source.weight, out.weight);
+    if (source.bias)
+      out.bias = vector(*source.bias);
+  }
+
+  void lay_out(const layer_tensors& source, host_layer& out) {
+    out.attention_norm = norm(source.attention_norm);
+    out.query_norm = norm(source.query_norm);
+    out.key_norm = norm(source.key_norm);
+    out.post_attention_norm = norm(source.post_attention_norm);
+    out.ffn_norm = norm(source.ffn_norm);
+    out.post_ffn_norm = norm(source.post_ffn_norm);
+    add(source.query, out.query);
+    add(source.key, out.key);
+    add(source.value, out.value);
+    add(source.attention_out, out.attention_out);
+    if (source.router)
+      add(*source.router, out.router);
+    out.ffn.resize(source.ffn.size());
+    for (std::size_t i = 0; i < source.ffn.size(); ++i) {
+      add(source.ffn[i].gate, out.ffn[i].gate);
+      add(source.ffn[i].up, out.ffn[i].up);
+      add(source.ffn[i].down, out.ffn[i].down);
+    }
+  }
+
+  void split(const matrix& m) {
+    const auto rows = static_cast<std::uint32_t>(m.source->dims[1]);
+    const auto columns = static_cast<std::uint32_t>(m.source->dims[0]);
+    const auto source_row = m.source->data.size() / rows;
+    const auto group_bytes = packed_bytes(m.type, lanes, columns);
+    auto* out = out_.memory_.data() + m.offset;
+    *m.out = {out, packed_type_of(m.type), rows, columns, group_bytes};
+    const auto step = std::max<std::uint64_t>(piece_bytes / (source_row * lanes), 1) * lanes;
+    for (std::uint64_t row = 0; row < rows; row += step) {
+      const auto count = std::min<std::uint64_t>(step, rows - row);
+      piece one{*m.source, m.type, out + row / lanes * group_bytes};
+      one.source.dims[1] = count;
+      one.source.data = m.source->data.subspan(row * source_row, count * source_row);
+      pieces_.push_back(std::move(one));
+    }
+  }
+
+  static void carry_out(piece& p) {
+    p.hash = hash_of(p.source.data.data(), p.source.data.size());
+    if (p.type == p.source.type) {
+      pack(p.source, p.out);
+      return;
+    }
+    const auto converted = convert_matrix(p.source, p.type);
+    auto as_file = p.source;
+    as_file.type = p.type;
+    as_file.data = converted;
+    pack(as_file, p.out);
+  }
+
+  expected<void, error> run_threads(const std::function<void(load_progress)>& progress) {
+    std::atomic<std::size_t> next = 0;
+    std::atomic<std::uint64_t> done = 0;
+    std::atomic<bool> no_memory = false;
+    std::mutex mutex;
+    std::condition_variable ended;
+    std::size_t running = 0;
+    auto work = [&] {
+      for (auto i = next++; i < pieces_.size() && !no_memory; i = next++) {
+        try {
+          carry_out(pieces_[i]);
+        } catch (const std::bad_alloc&) {
+          no_memory = true;
+        }
+        done += pieces_[i].source.data.size();
+      }
+      const std::lock_guard lock{mutex};
+      --running;
+      ended.notify_one();
+    };
+    std::vector<std::jthread> threads;
+    std::unique_lock lock{mutex};
+    try {
+      for (auto i = std::min<std::size_t>(usable_cpus(), pieces_.size()); i > 0; --i) {
+        threads.emplace_back(work);
+        ++running;
+      }
+    } catch (const std::system_error&) { // fewer do as well
+      if (threads.empty())
+        return fail(errc::resource, "no thread to load weights with");
+    }
+    while (!ended.wait_for(lock, progress_interval, [&] { return running == 0; }))
+      if (progress)
+        progress({done, state_.bytes_total});
+    lock.unlock();
+    if (no_memory)
+      return fail(errc::resource, "not enough memory to convert weights");
+    if (progress)
+      progress({state_.bytes_total, state_.bytes_total});
+    return {};
+  }
+
+  host_weights& out_;
+  weight_format format_;
+  std::vector<matrix> matrices_;
+  std::vector<piece> pieces_;
+  std::vector<std::uint64_t> vector_hashes_;
+  std::uint64_t memory_bytes_ = 0;
   load_progress state_;
 };
 
-std::uint64_t hash_model(const gguf_file& file, const llama_config& config) {
-  std::vector<const tensor_info*> tensors;
-  for (const auto& tensor : file.tensors())
-    tensors.push_back(&tensor);
-  std::ranges::sort(tensors, {}, &tensor_info::name);
-  // Numbers one by one: structs may have padding.
-  std::vector<std::uint64_t> numbers{config.vocabulary, config.context_tokens, config.width,      config.layers,
-                                     config.heads,      config.kv_heads,       config.head_width, config.hidden};
-  for (double number : {static_cast<double>(config.rms_epsilon), config.rope_base})
-    numbers.push_back(XXH3_64bits(&number, sizeof number));
-  for (const auto* tensor : tensors) {
-    numbers.push_back(XXH3_64bits(tensor->name.data(), tensor->name.size()));
-    numbers.push_back(static_cast<std::uint64_t>(tensor->type));
-    numbers.push_back(XXH3_64bits(tensor->data.data(), tensor->data.size()));
-  }
-  return XXH3_64bits(numbers.data(), numbers.size() * sizeof numbers[0]);
-}
-
-} // namespace
-
-void host_weights::fill_rope_tables() {
-  const std::uint32_t pairs = config_.head_width / 2;
-  std::vector<double> frequencies(pairs);
-  for (std::uint32_t i = 0; i < pairs; ++i)
-    frequencies[i] = std::pow(config_.rope_base, -2.0 * i / config_.head_width);
-  rope_cosines_.resize(std::size_t{config_.context_tokens} * pairs);
-  rope_sines_.resize(rope_cosines_.size());
-  for (std::size_t i = 0; i < rope_cosines_.size(); ++i) {
-    const double angle = static_cast<double>(i / pairs) * frequencies[i % pairs];
-    rope_cosines_[i] = static_cast<float>(std::cos(angle));
-    rope_sines_[i] = static_cast<float>(std::sin(angle));
-  }
-}
-
 expected<std::shared_ptr<const host_weights>, error>
-host_weights::load(const gguf_file& file, const std::function<void(load_progress)>& progress) try {
-  auto config = read_llama_config(file);
-  if (!config)
-    return unexpected{config.error()};
-  auto tensors = find_llama_tensors(file, *config);
-  if (!tensors)
-    return unexpected{tensors.error()};
-  auto memory = mapped_memory::make(packed_bytes_of(*tensors));
-  if (!memory)
-    return unexpected{memory.error()};
-
+host_weights::load(const model_description& model, weight_format format,
+                   const std::function<void(load_progress)>& progress) try {
   std::shared_ptr<host_weights> result{new host_weights};
-  result->config_ = *config;
-  result->memory_ = std::move(*memory);
-  result->memory_.prefer_huge_pages();
-
-  std::uint64_t file_bytes = 0;
-  for (const auto& tensor : file.tensors())
-    file_bytes += tensor.data.size();
-  packer pack{result->memory_.data(), file_bytes, progress};
-  result->embedding_ = pack.matrix(*tensors->embedding);
-  result->head_ = tensors->head == tensors->embedding ? result->embedding_ : pack.matrix(*tensors->head);
-  for (const auto& layer : tensors->layers) {
-    auto& out = result->layers_.emplace_back();
-    out.attention_norm = pack.vector(*layer.attention_norm);
-    out.query = pack.matrix(*layer.query);
-    out.key = pack.matrix(*layer.key);
-    out.value = pack.matrix(*layer.value);
-    out.attention_out = pack.matrix(*layer.attention_out);
-    out.ffn_norm = pack.vector(*layer.ffn_norm);
-    out.gate = pack.matrix(*layer.gate);
-    out.up = pack.matrix(*layer.up);
-    out.down = pack.matrix(*layer.down);
-  }
-  result->output_norm_ = pack.vector(*tensors->output_norm);
-  result->fill_rope_tables();
-  result->hash_ = hash_model(file, *config);
+  weight_loader loader{*result, format};
+  loader.lay_out(model);
+  if (auto ok = loader.run(progress); !ok)
+    return unexpected{ok.error()};
+  result->hash_ = loader.hash();
   return std::shared_ptr<const host_weights>{std::move(result)};
 } catch (const std::bad_alloc&) {
-  return fail(errc::resource, "not enough memory for the weights of " + file.path().string());
+  return fail(errc::resource, "not enough memory for the weights");
 }
 
 } // namespace troupe::gpu::host

@@ -13,19 +13,6 @@ constexpr std::uint32_t quant_columns = 32;
 constexpr std::uint32_t nibble_word_columns = 8;
 constexpr std::uint32_t byte_word_columns = 4;
 
-packed_type packed_type_of(tensor_type type) {
-  switch (type) {
-    case tensor_type::f32: return packed_type::f32;
-    case tensor_type::f16: return packed_type::f16;
-    case tensor_type::bf16: return packed_type::bf16;
-    case tensor_type::q8_0: return packed_type::q8_0;
-    case tensor_type::q4_0: return packed_type::q4_0;
-    case tensor_type::q4_1: return packed_type::q4_1;
-  }
-  assert(!"a type that find_llama_tensors lets pass");
-  return packed_type::f32;
-}
-
 /// Where things lie in a block of 32 columns of 16 packed rows, and of one row in GGUF.
 struct quant_layout {
   std::uint32_t file_bytes;   // of a block of one row
@@ -130,6 +117,19 @@ void unpack_quantised_row(const packed_view& matrix, const std::byte* group, std
 }
 
 } // namespace
+
+packed_type packed_type_of(tensor_type type) {
+  switch (type) {
+    case tensor_type::f32: return packed_type::f32;
+    case tensor_type::f16: return packed_type::f16;
+    case tensor_type::bf16: return packed_type::bf16;
+    case tensor_type::q8_0: return packed_type::q8_0;
+    case tensor_type::q4_0: return packed_type::q4_0;
+    case tensor_type::q4_1: return packed_type::q4_1;
+  }
+  assert(!"a type that find_model_tensors lets pass");
+  return packed_type::f32;
+}
 
 float half_to_float(std::uint16_t half) {
   const std::uint32_t sign = (half & 0x8000u) << 16;

@@ -12,12 +12,15 @@ namespace troupe::gpu::host {
 /// Rounded up to whole vectors of 16.
 constexpr std::uint32_t padded(std::uint32_t elements) { return (elements + lanes - 1) / lanes * lanes; }
 
+/// REQUIRES: one of tensor_type's.
+packed_type packed_type_of(tensor_type);
+
 /// Bytes of the packed form of a matrix.
 std::uint64_t packed_bytes(tensor_type, std::uint32_t rows, std::uint32_t columns);
 
 /// Repacks a GGUF matrix [rows][columns] into `out`, which holds packed_bytes() zero bytes and outlives
 /// the view. No value changes. REQUIRES: the tensor's type, shape and bytes were checked
-/// (find_llama_tensors).
+/// (find_model_tensors).
 packed_view pack(const tensor_info&, std::byte* out);
 
 /// The f32 values of one row. Scale times quant plus minimum, each rounded to f32, on every path.

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gpu/model/gguf.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <concepts>
 #include <cstring>
 #include <limits>
@@ -14,64 +8,11 @@
 #include <utility>
 
 #include "gpu/model/gguf_parser.hpp"
+#include "gpu/model/mapped_file.hpp"
 
 namespace troupe::gpu {
 
 namespace {
-
-unexpected<error> system_failure(const std::filesystem::path& path, std::string_view what) {
-  return fail(errc::resource, path.string() + ": " + std::string{what} + ": " + std::strerror(errno));
-}
-
-class descriptor {
-public:
-  explicit descriptor(int fd) : fd_(fd) {}
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  ~descriptor() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  int get() const { return fd_; }
-
-private:
-  int fd_;
-};
-
-// A read-only mapping of a whole file, unmapped at the end.
-class mapping {
-public:
-  explicit mapping(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  mapping(mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-  mapping& operator=(mapping&&) = delete;
-  ~mapping() {
-    if (!bytes_.empty())
-      ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
-  }
-  std::span<const std::byte> bytes() const { return bytes_; }
-
-private:
-  std::span<const std::byte> bytes_;
-};
-
-expected<mapping, error> map_file(const std::filesystem::path& path) {
-  // Without O_NONBLOCK, opening a FIFO would wait for its writer.
-  descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.get() < 0)
-    return system_failure(path, "cannot open");
-  struct stat info{};
-  if (::fstat(file.get(), &info) != 0)
-    return system_failure(path, "cannot ask for its size");
-  if (!S_ISREG(info.st_mode))
-    return fail(errc::resource, path.string() + ": not a regular file");
-  if (info.st_size == 0)
-    return fail(errc::malformed_file, path.string() + ": the file is empty (byte 0)");
-  auto bytes = static_cast<std::size_t>(info.st_size);
-  auto address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (address == MAP_FAILED)
-    return system_failure(path, "cannot map");
-  return mapping{{static_cast<const std::byte*>(address), bytes}};
-}
 
 template <class T>
 T load(std::span<const std::byte> bytes, std::uint64_t index) {
@@ -139,7 +80,7 @@ bool is_integer(gguf_type type) {
 
 struct gguf_file::content {
   std::filesystem::path path;
-  mapping file;
+  mapped_file file;
   gguf_contents contents;
 
   expected<const gguf_value*, error> find(std::string_view key) const {
@@ -156,7 +97,7 @@ gguf_file& gguf_file::operator=(gguf_file&&) noexcept = default;
 gguf_file::~gguf_file() = default;
 
 expected<gguf_file, error> gguf_file::open(const std::filesystem::path& path, limits bounds) {
-  auto file = map_file(path);
+  auto file = mapped_file::open(path);
   if (!file)
     return unexpected{file.error()};
   auto contents = parse_gguf(file->bytes(), bounds);

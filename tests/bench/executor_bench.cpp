@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "gpu/host/host_executor.hpp"
+#include "tests/support/load_weights.hpp"
 
 namespace {
 
@@ -190,7 +191,7 @@ int main(int argc, char** argv) {
   if (!file)
     return std::fprintf(stderr, "%s\n", file.error().context.c_str()), 2;
   const auto load_begin = clock_type::now();
-  auto weights = gpu::host::host_weights::load(*file);
+  auto weights = test::load_weights(*file);
   if (!weights)
     return std::fprintf(stderr, "%s\n", weights.error().context.c_str()), 2;
   std::printf(R"({"bench":"load","seconds":%.3f,"packed_bytes":%llu})"

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 
+#include "tests/support/load_weights.hpp"
 #include "tests/support/prompt_logits.hpp"
 
 using namespace troupe;
@@ -32,7 +33,7 @@ int write_rows(const char* model_path, const char* goldens_path, const char* pat
   auto file = gguf_file::open(model_path);
   if (!file)
     return fail(file.error().context);
-  const auto weights = host::host_weights::load(*file);
+  const auto weights = test::load_weights(*file);
   if (!weights)
     return fail(weights.error().context);
   const auto pool = host::compute_pool::make();

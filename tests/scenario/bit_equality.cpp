@@ -13,6 +13,7 @@
 
 #include "gpu/model/gguf.hpp"
 #include "tests/support/host_node.hpp"
+#include "tests/support/load_weights.hpp"
 #include "tests/support/splitmix64.hpp"
 
 namespace troupe::test {
@@ -308,7 +309,7 @@ std::shared_ptr<const gpu::host::host_weights> load_demo_model() {
   }
   auto file = gpu::gguf_file::open(path);
   REQUIRE(file);
-  auto weights = gpu::host::host_weights::load(*file);
+  auto weights = test::load_weights(*file);
   REQUIRE(weights);
   return *weights;
 }

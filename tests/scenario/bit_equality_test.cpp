@@ -4,6 +4,7 @@
 
 #include "gpu/model/gguf.hpp"
 #include "tests/scenario/bit_equality.hpp"
+#include "tests/support/load_weights.hpp"
 #include "tests/support/tiny_llama.hpp"
 
 using namespace troupe;
@@ -13,7 +14,7 @@ TEST_CASE("a small model's logits have equal bits on every way through the actor
   const test::temporary_file file{test::tiny_llama{}.write()};
   auto opened = gguf_file::open(file.path());
   REQUIRE(opened);
-  const auto weights = host::host_weights::load(*opened);
+  const auto weights = test::load_weights(*opened);
   REQUIRE(weights);
   for (auto path : host::supported_simd_paths())
     test::check_bit_equality(*weights, path, test::bit_equality_extent::each_alone);

@@ -10,6 +10,7 @@
 
 #include "gpu/host/host_executor.hpp"
 #include "tests/support/executor_driver.hpp"
+#include "tests/support/load_weights.hpp"
 #include "tests/support/tiny_llama.hpp"
 
 using namespace troupe;
@@ -23,7 +24,7 @@ struct engine {
     const test::temporary_file file{test::tiny_llama{}.write(spoil)};
     auto opened = gguf_file::open(file.path());
     REQUIRE(opened);
-    auto loaded = host::host_weights::load(*opened);
+    auto loaded = test::load_weights(*opened);
     REQUIRE(loaded);
     weights = *loaded;
     auto made_pool = host::compute_pool::make(2);

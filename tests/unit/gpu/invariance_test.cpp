@@ -8,6 +8,7 @@
 
 #include "gpu/host/host_executor.hpp"
 #include "tests/support/executor_driver.hpp"
+#include "tests/support/load_weights.hpp"
 #include "tests/support/splitmix64.hpp"
 #include "tests/support/tiny_llama.hpp"
 
@@ -20,7 +21,7 @@ std::shared_ptr<const host::host_weights> load(const test::tiny_llama& model) {
   const test::temporary_file file{model.write()};
   auto opened = gguf_file::open(file.path());
   REQUIRE(opened);
-  auto weights = host::host_weights::load(*opened);
+  auto weights = test::load_weights(*opened);
   REQUIRE_MESSAGE(weights, weights.error().context);
   return *weights;
 }

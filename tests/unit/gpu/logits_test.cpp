@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gpu/host/host_model.hpp"
+#include "tests/support/load_weights.hpp"
 #include "tests/support/logit_goldens.hpp"
 #include "tests/support/prompt_logits.hpp"
 
@@ -39,7 +40,7 @@ TEST_CASE("logits of the demo model are those of its exact weights") {
   const auto judged = nlohmann::json::parse(std::ifstream{goldens_path / "llama_cpp_errors.json"})["f32"];
   auto file = gguf_file::open(model_path);
   REQUIRE(file);
-  const auto weights = host::host_weights::load(*file);
+  const auto weights = test::load_weights(*file);
   REQUIRE(weights);
   const auto pool = host::compute_pool::make();
   REQUIRE(pool);

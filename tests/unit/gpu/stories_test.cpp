@@ -9,6 +9,7 @@
 
 #include "gpu/host/host_executor.hpp"
 #include "tests/support/executor_driver.hpp"
+#include "tests/support/load_weights.hpp"
 
 using namespace troupe;
 using namespace troupe::gpu;
@@ -49,7 +50,7 @@ TEST_CASE("stories260K writes its published text on every path of this CPU") {
   REQUIRE(file);
   const auto pieces = file->find_strings("tokenizer.ggml.tokens");
   REQUIRE(pieces);
-  const auto weights = host::host_weights::load(*file);
+  const auto weights = test::load_weights(*file);
   REQUIRE(weights);
   const auto pool = host::compute_pool::make(2);
   REQUIRE(pool);

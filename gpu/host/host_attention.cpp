@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// The attention part of a layer.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "gpu/host/host_model.hpp"
+#include "gpu/host/packed_matrix.hpp"
+
+namespace troupe::gpu::host {
+
+namespace {
+
+/// Below this many tokens the elementwise parts are shorter than waking a worker.
+constexpr std::uint32_t tokens_grain = 8;
+
+constexpr std::uint32_t key_part = 0;
+constexpr std::uint32_t value_part = 1;
+
+/// Turns the pairs of a head by their angles. Not fused, so one result on every path.
+void rotate(const float* in, std::uint32_t width, rope_pairs pairs, const float* cosines, const float* sines,
+            float* out) {
+  const auto half = width / 2;
+  const auto step = pairs == rope_pairs::adjacent ? 2u : 1u;
+  const auto second = pairs == rope_pairs::adjacent ? 1u : half;
+  for (std::uint32_t i = 0; i < half; ++i) {
+    const float a = in[i * step];
+    const float b = in[i * step + second];
+    out[i * step] = a * cosines[i] - b * sines[i];
+    out[i * step + second] = a * sines[i] + b * cosines[i];
+  }
+}
+
+} // namespace
+
+void host_model::compute_attention(std::span<const forward_token> tokens, const host_layer& layer,
+                                   std::uint32_t index) {
+  const auto count = static_cast<std::uint32_t>(tokens.size());
+  const auto project = [&](const host_projection& by, const matrix& out) {
+    return matrix_product{.weights = by.weight,
+                          .x = normal_.row(0),
+                          .x_stride = normal_.stride,
+                          .out = out.row(0),
+                          .out_stride = out.stride,
+                          .tokens = count};
+  };
+  multiply(std::array{project(layer.query, query_), project(layer.key, key_), project(layer.value, value_)});
+  add_bias(query_, count, layer.query.bias);
+  add_bias(key_, count, layer.key.bias);
+  add_bias(value_, count, layer.value.bias);
+  store_kv(tokens, layer, index);
+  attend(tokens, layer, index);
+  add_to_residual(matrix_product{.weights = layer.attention_out.weight,
+                                 .x = mixed_.row(0),
+                                 .x_stride = mixed_.stride,
+                                 .tokens = count},
+                  layer.attention_out.bias, layer.post_attention_norm);
+}
+
+void host_model::turn_angles(std::span<const forward_token> tokens) {
+  const auto pairs = config().head_width / 2;
+  pool_->parallel_for(static_cast<std::uint32_t>(tokens.size()), tokens_grain, [&](auto begin, auto end, auto) {
+    for (auto t = begin; t < end; ++t) {
+      auto* out = angles_.row(t);
+      for (std::size_t i = 0; i < frequencies_.size(); ++i) {
+        const auto angle = tokens[t].position * frequencies_[i];
+        const auto at = i / pairs * 2 * pairs + i % pairs;
+        out[at] = static_cast<float>(std::cos(angle));
+        out[at + pairs] = static_cast<float>(std::sin(angle));
+      }
+    }
+  });
+}
+
+/// One head of a query or key as attention sees it: normed, then turned.
+void host_model::prepare_head(const float* in, std::uint32_t token, std::uint32_t layer, const std::vector<float>& norm,
+                              float* out) const {
+  const auto& c = config();
+  if (!norm.empty()) {
+    kernels_->rms_norm(in, norm.data(), out, c.head_width, c.head_width, c.rms_epsilon);
+    in = out;
+  }
+  const auto rope = c.layers[layer].rope;
+  if (rope == no_rope) {
+    if (in != out)
+      std::copy_n(in, c.head_width, out);
+    return;
+  }
+  const auto* cosines = angles_.row(token) + std::size_t{rope} * c.head_width;
+  rotate(in, c.head_width, c.pairs, cosines, cosines + c.head_width / 2, out);
+}
+
+float* host_model::kv_row(std::uint32_t layer, std::uint32_t key_or_value, std::uint32_t kv_head) const {
+  return reinterpret_cast<float*>(kv_.data() + layer * group_.stride[0] + key_or_value * group_.stride[1]
+                                  + kv_head * group_.stride[2]);
+}
+
+void host_model::store_kv(std::span<const forward_token> tokens, const host_layer& weights, std::uint32_t layer) {
+  const auto& c = config();
+  pool_->parallel_for(static_cast<std::uint32_t>(tokens.size()), tokens_grain, [&](auto begin, auto end, auto) {
+    for (auto t = begin; t < end; ++t) {
+      const auto position = tokens[t].position;
+      const auto offset = (tokens[t].table[position / group_.block_tokens] * group_.block_bytes
+                           + position % group_.block_tokens * static_cast<std::uint64_t>(group_.stride[3]))
+                          / sizeof(float);
+      for (std::uint32_t h = 0; h < c.kv_heads; ++h) {
+        prepare_head(key_.row(t) + h * c.head_width, t, layer, weights.key_norm, kv_row(layer, key_part, h) + offset);
+        std::copy_n(value_.row(t) + h * c.head_width, c.head_width, kv_row(layer, value_part, h) + offset);
+      }
+    }
+  });
+}
+
+void host_model::attend(std::span<const forward_token> tokens, const host_layer& weights, std::uint32_t layer) {
+  // Items are (kv head, token, query head of the kv head): one token splits evenly over threads by query heads, though
+  // keys are then read twice, and many tokens run along one kv head, whose keys stay in the cache.
+  const auto items = config().heads * static_cast<std::uint32_t>(tokens.size());
+  const auto grain = tokens.size() > 1 ? config().heads_per_kv() : (items + pool_->threads() - 1) / pool_->threads();
+  pool_->parallel_for(items, grain, [&](auto begin, auto end, auto thread) {
+    attend_range(tokens, weights, layer, begin, end, thread);
+  });
+}
+
+void host_model::attend_range(std::span<const forward_token> tokens, const host_layer& weights, std::uint32_t layer,
+                              std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
+  const auto& c = config();
+  const auto shared = c.heads_per_kv();
+  const auto window = c.layers[layer].window;
+  const auto head_padded = padded(c.head_width);
+  float* queries = head_scratch_.row(thread);
+  float* outs = queries + attention_heads_max * head_padded;
+  attention a{.query = queries,
+              .out = outs,
+              .width = head_padded,
+              .block_stride = group_.block_bytes / sizeof(float),
+              .token_stride = static_cast<std::uint64_t>(group_.stride[3]) / sizeof(float),
+              .block_tokens = group_.block_tokens,
+              .scale = c.attention_scale,
+              .scores = outs + attention_heads_max * head_padded,
+              .score_stride = score_stride_};
+  for (auto item = begin; item < end; item += a.heads) {
+    const auto kv_head = item / shared / static_cast<std::uint32_t>(tokens.size());
+    const auto t = item / shared % static_cast<std::uint32_t>(tokens.size());
+    const auto first_head = kv_head * shared + item % shared;
+    a.heads = std::min({shared - item % shared, end - item, attention_heads_max});
+    a.keys = kv_row(layer, key_part, kv_head);
+    a.values = kv_row(layer, value_part, kv_head);
+    a.table = tokens[t].table;
+    a.positions = tokens[t].position + 1;
+    a.begin = window != 0 && a.positions > window ? a.positions - window : 0;
+    for (std::uint32_t h = 0; h < a.heads; ++h)
+      prepare_head(query_.row(t) + (first_head + h) * c.head_width, t, layer, weights.query_norm,
+                   queries + h * head_padded);
+    kernels_->attend(a);
+    for (std::uint32_t h = 0; h < a.heads; ++h)
+      std::copy_n(outs + h * head_padded, c.head_width, mixed_.row(t) + (first_head + h) * c.head_width);
+  }
+}
+
+} // namespace troupe::gpu::host
