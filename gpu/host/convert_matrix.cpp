@@ -46,6 +46,18 @@ std::byte* append_row(std::byte* out, std::span<const float> row, tensor_type to
 
 } // namespace
 
+std::optional<weight_format> weight_format_from_string(std::string_view word) {
+  if (word == "auto")
+    return weight_format::as_stored;
+  if (word == "f32")
+    return weight_format::f32;
+  if (word == "bf16")
+    return weight_format::bf16;
+  if (word == "q8_0")
+    return weight_format::q8_0;
+  return std::nullopt;
+}
+
 tensor_type converted_type(tensor_type stored, std::uint64_t columns, weight_format format) {
   switch (format) {
     case weight_format::as_stored: return stored;

@@ -14,6 +14,9 @@ namespace troupe::gpu::host {
 /// What matrices are kept as in memory.
 enum class weight_format : std::uint8_t { as_stored, f32, bf16, q8_0 };
 
+/// "auto" is as_stored; nothing for another word.
+std::optional<weight_format> weight_format_from_string(std::string_view);
+
 /// The type that a matrix of `stored` gets. Rows that are not whole blocks of the format keep theirs.
 tensor_type converted_type(tensor_type stored, std::uint64_t columns, weight_format);
 

@@ -157,6 +157,13 @@ void read_heads(key_reader& keys, model_config& config) {
                 std::to_string(turned) + " is not the head width " + std::to_string(config.head_width));
 }
 
+/// The width whose root divides products of query and key. Gemma 3's largest has another, which the file does not say.
+std::uint32_t scaled_width(const architecture& kind, const model_config& config) {
+  constexpr std::uint32_t layers_of_the_largest = 62;
+  return kind.name == "gemma3" && config.layers.size() == layers_of_the_largest ? config.width / config.heads
+                                                                                : config.head_width;
+}
+
 } // namespace
 
 expected<model_config, error> read_model_config(const gguf_file& file) {
@@ -208,7 +215,10 @@ expected<model_config, error> read_model_config(const gguf_file& file) {
     return fail(errc::unsupported, std::string{kind->name} + ".attention.sliding_window is "
                                      + std::to_string(window) + ", only 0 is supported");
   config.embedding_scale = kind->scaled_embedding ? std::sqrt(static_cast<float>(config.width)) : 1.0f;
-  config.attention_scale = 1.0f / std::sqrt(static_cast<float>(config.head_width));
+  config.attention_scale = static_cast<float>(
+    keys.positive("attention.scale", 1e3, 1 / std::sqrt(static_cast<double>(scaled_width(*kind, config)))));
+  if (keys.first_error())
+    return unexpected{*keys.first_error()};
   if (auto fits = check_together(config); !fits)
     return unexpected{fits.error()};
   return config;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speed of the host executor on a model: prompt, and decode at several batch sizes. One JSON object a line.
-//   executor_bench MODEL.gguf [--threads N] [--simd PATH] [--prompt N] [--steps N]
+//   executor_bench MODEL [--format f32|bf16|q8_0] [--threads N] [--simd PATH] [--prompt N] [--steps N]
 #include <time.h>
 
 #include <algorithm>
@@ -19,7 +19,8 @@
 #include <vector>
 
 #include "gpu/host/host_executor.hpp"
-#include "tests/support/load_weights.hpp"
+#include "gpu/host/host_weights.hpp"
+#include "gpu/model/checkpoint.hpp"
 
 namespace {
 
@@ -33,6 +34,7 @@ struct bench_options {
   std::string model;
   std::uint32_t threads = 0;
   std::optional<gpu::host::simd_path> simd;
+  gpu::host::weight_format format = gpu::host::weight_format::as_stored;
   std::uint32_t prompt = 512;
   std::uint32_t steps = 32;
 };
@@ -173,6 +175,8 @@ std::optional<bench_options> parse(int argc, char** argv) {
       o.steps = number(), ++i;
     else if (word == "--simd")
       o.simd = gpu::host::simd_path_from_string(value), ++i;
+    else if (word == "--format")
+      o.format = gpu::host::weight_format_from_string(value).value_or(o.format), ++i;
     else
       o.model = word;
   }
@@ -185,13 +189,16 @@ int main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options)
     return std::fprintf(stderr,
-                        "usage: executor_bench MODEL.gguf [--threads N] [--simd PATH] [--prompt N] [--steps N]\n"),
+                        "usage: executor_bench MODEL [--format FORMAT] [--threads N] [--simd PATH] [--prompt N] [--steps N]\n"),
            1;
-  auto file = gpu::gguf_file::open(options->model);
-  if (!file)
-    return std::fprintf(stderr, "%s\n", file.error().context.c_str()), 2;
+  auto files = gpu::checkpoint::open(options->model);
+  if (!files)
+    return std::fprintf(stderr, "%s\n", files.error().context.c_str()), 2;
   const auto load_begin = clock_type::now();
-  auto weights = test::load_weights(*file);
+  auto model = files->describe();
+  if (!model)
+    return std::fprintf(stderr, "%s\n", model.error().context.c_str()), 2;
+  auto weights = gpu::host::host_weights::load(*model, options->format);
   if (!weights)
     return std::fprintf(stderr, "%s\n", weights.error().context.c_str()), 2;
   std::printf(R"({"bench":"load","seconds":%.3f,"packed_bytes":%llu})"

@@ -11,6 +11,8 @@
 
 #include "gpu/host/host_model.hpp"
 #include "gpu/model/transformers_directory.hpp"
+#include "tests/support/gguf_of_transformers.hpp"
+#include "tests/support/gguf_writer.hpp"
 #include "tests/support/load_weights.hpp"
 
 using namespace troupe;
@@ -87,6 +89,25 @@ comparison compare(const std::vector<float>& got, const std::vector<float>& want
   return result;
 }
 
+/// Of both prompts, in steps of several sizes.
+void check(const std::string& name, std::shared_ptr<const host::host_weights> weights, host::compute_pool& pool,
+           host::simd_path path) {
+  auto model = host::host_model::make(std::move(weights), pool, path, 8, block_tokens);
+  REQUIRE(model);
+  for (int number : {0, 1}) {
+    const auto golden = read_prompt(goldens / name, number);
+    const auto whole = logits_of(**model, golden.tokens, 1000);
+    const auto c = compare(whole, golden.logits, (*model)->config().vocabulary);
+    MESSAGE(name << " " << host::to_string(path) << " prompt " << number << ": largest difference " << c.largest
+                 << ", argmax differs at " << c.argmax_differences << " of " << c.decidable);
+    CHECK(c.largest <= tolerance);
+    CHECK(c.argmax_differences == 0);
+    CHECK(c.decidable > static_cast<int>(golden.tokens.size()) * 9 / 10);
+    for (std::uint32_t step : {1u, 7u})
+      CHECK(logits_of(**model, golden.tokens, step) == whole);
+  }
+}
+
 } // namespace
 
 TEST_CASE("every architecture gives transformers' logits, on every path and in any steps") {
@@ -98,22 +119,23 @@ TEST_CASE("every architecture gives transformers' logits, on every path and in a
     REQUIRE_MESSAGE(directory, directory.error().context);
     auto weights = test::load_weights(*directory);
     REQUIRE_MESSAGE(weights, weights.error().context);
-    for (const auto path : host::supported_simd_paths()) {
-      CAPTURE(host::to_string(path));
-      auto model = host::host_model::make(*weights, **pool, path, 8, block_tokens);
-      REQUIRE(model);
-      for (int number : {0, 1}) {
-        const auto golden = read_prompt(goldens / name, number);
-        const auto whole = logits_of(**model, golden.tokens, 1000);
-        const auto c = compare(whole, golden.logits, (*model)->config().vocabulary);
-        MESSAGE(name << " " << host::to_string(path) << " prompt " << number << ": largest difference " << c.largest
-                     << ", argmax differs at " << c.argmax_differences << " of " << c.decidable);
-        CHECK(c.largest <= tolerance);
-        CHECK(c.argmax_differences == 0);
-        CHECK(c.decidable > static_cast<int>(golden.tokens.size()) * 9 / 10);
-        for (std::uint32_t step : {1u, 7u})
-          CHECK(logits_of(**model, golden.tokens, step) == whole);
-      }
-    }
+    for (const auto path : host::supported_simd_paths())
+      check(name, *weights, **pool, path);
+  }
+}
+
+TEST_CASE("the same models as GGUF files give the same logits") {
+  const auto pool = host::compute_pool::make(2);
+  REQUIRE(pool);
+  for (const std::string name : {"llama", "llama3", "qwen2", "qwen3", "qwen3_moe", "smollm3", "gemma3"}) {
+    CAPTURE(name);
+    auto directory = transformers_directory::open(goldens / name);
+    REQUIRE_MESSAGE(directory, directory.error().context);
+    const test::temporary_file written{test::gguf_of_transformers(*directory)};
+    auto file = gguf_file::open(written.path());
+    REQUIRE_MESSAGE(file, file.error().context);
+    auto weights = test::load_weights(*file);
+    REQUIRE_MESSAGE(weights, weights.error().context);
+    check(name, *weights, **pool, host::supported_simd_paths().back());
   }
 }
