@@ -13,14 +13,10 @@ incremental_detokenizer::incremental_detokenizer(const tokenizer& tok, std::span
                   && std::ranges::all_of(prompt, [&](token_id token) { return tok.is_special(token); })) {}
 
 std::string incremental_detokenizer::push(token_id token) {
-  auto piece = tokenizer_->piece(token);
-  if (tokenizer_->is_special(token)) {
-    if (specials_ == special_output::skip)
-      return {};
-  } else if (std::exchange(strips_space_, false) && piece.starts_with(' ')) {
-    piece.remove_prefix(1);
-  }
-  return repairer_.push(piece);
+  if (tokenizer_->is_special(token))
+    return specials_ == special_output::skip ? std::string{} : repairer_.push(tokenizer_->piece(token));
+  const bool is_first = std::exchange(strips_space_, false);
+  return repairer_.push(is_first ? tokenizer_->first_piece(token) : tokenizer_->piece(token));
 }
 
 std::string incremental_detokenizer::finish() { return repairer_.finish(); }

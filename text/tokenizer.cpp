@@ -4,36 +4,46 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <unordered_map>
+#include <cmath>
 #include <utility>
 #include <variant>
 
-#include "text/tokenizer_byte_level_bpe.hpp"
-#include "text/tokenizer_sentencepiece_bpe.hpp"
-#include "text/tokenizer_specials.hpp"
+#include "text/pipeline/added_token_finder.hpp"
+#include "text/pipeline/normalizer.hpp"
+#include "text/pipeline/piece_table.hpp"
+#include "text/pipeline/pre_tokenizer.hpp"
+#include "text/pipeline/workspace.hpp"
+#include "text/vocabulary_description.hpp"
 
 namespace troupe::text {
 
-using algorithm = std::variant<byte_level_bpe, sentencepiece_bpe>;
+using model = std::variant<bpe_model, unigram_model>;
 
 struct tokenizer::content {
-  explicit content(algorithm a) : encoder(std::move(a)) {}
+  /// Added tokens, as they are found in a text and in a normalized text: those that are found in every text, and
+  /// those that are found where special tokens are parsed.
+  struct finders {
+    added_token_finder raw;
+    added_token_finder normalized;
+  };
 
-  algorithm encoder;
-  /// What is found in every text, and what is found where special tokens are parsed.
-  special_matcher user_defined;
-  special_matcher all_special;
-  /// The pieces of all tokens, one after another; token i is [ends[i - 1], ends[i]).
-  std::string pieces;
-  std::vector<std::size_t> ends;
+  content(model m, normalizer n, pre_tokenizer p, piece_table t)
+    : encoder(std::move(m)), normal(std::move(n)), words(std::move(p)), pieces(std::move(t)) {}
+
+  model encoder;
+  normalizer normal;
+  pre_tokenizer words;
+  piece_table pieces;
+  finders plain;
+  finders all;
+  std::vector<token_id> prefix;
+  std::vector<token_id> suffix;
   std::vector<bool> is_special;
   /// Sorted.
   std::vector<token_id> end_tokens;
   std::optional<token_id> bos;
   std::optional<token_id> eos;
-  bool add_bos = false;
-  bool add_eos = false;
-  bool add_space_prefix = false;
+  mutable workspace_pool workspaces;
 };
 
 namespace {
@@ -45,110 +55,172 @@ constexpr std::array<std::string_view, 12> end_names = {
   "<end_of_turn>", "</s>",          "<|eot|>",    "<|end_of_turn|>", "<|return|>",      "<EOT>",
 };
 
-struct named_id {
-  std::string_view key;
-  std::optional<token_id> id;
-};
-
-/// Real tokens have at most a few hundred bytes, and all special ones together a few thousand. The caps bound
-/// what a lying file makes encode compare and special_matcher hold.
+/// Real tokens have at most a few hundred bytes, and all added ones together some hundred thousand. The caps bound
+/// what a lying file makes encode compare.
 constexpr std::size_t token_bytes_max = 65'536;
-constexpr std::size_t special_bytes_max = std::size_t{4} << 20;
+constexpr std::size_t added_bytes_max = std::size_t{4} << 20;
 
-token_type type_of(const vocabulary& v, token_id id) { return v.types.empty() ? token_type::normal : v.types[id]; }
+// -- checks ---------------------------------------------------------------------------------------
 
-/// Control and unknown tokens: not text.
-bool is_special_type(token_type type) { return type == token_type::control || type == token_type::unknown; }
-
-expected<void, error> check_ids(const vocabulary& v) {
-  const named_id ids[] = {{"tokenizer.ggml.bos_token_id", v.bos},
-                          {"tokenizer.ggml.eos_token_id", v.eos},
-                          {"tokenizer.ggml.unknown_token_id", v.unk},
-                          {"tokenizer.ggml.eot_token_id", v.eot},
-                          {"tokenizer.ggml.padding_token_id", v.pad}};
-  for (const auto& [key, id] : ids)
-    if (id && *id >= v.tokens.size())
-      return fail(errc::resource, std::string{key} + ": " + std::to_string(*id) + " is not among "
-                                    + std::to_string(v.tokens.size()) + " tokens");
-  if (v.add_bos && !v.bos)
-    return fail(errc::resource, "tokenizer.ggml.bos_token_id: missing, but tokenizer.ggml.add_bos_token asks for it");
-  if (v.add_eos && !v.eos)
-    return fail(errc::resource, "tokenizer.ggml.eos_token_id: missing, but tokenizer.ggml.add_eos_token asks for it");
+expected<void, error> check_tokens(const tokenizer_description& d) {
+  if (d.tokens.empty())
+    return fail(errc::resource, "tokens: there are none");
+  if (d.tokens.size() >= std::size_t{1} << 30)
+    return fail(errc::resource, "tokens: " + std::to_string(d.tokens.size()) + " are too many");
+  if (d.roles.size() != d.tokens.size())
+    return fail(errc::internal, "tokens: not one role for each");
+  for (token_id id = 0; id < d.tokens.size(); ++id)
+    if (d.tokens[id].size() > token_bytes_max)
+      return fail(errc::resource, "tokens: entry " + std::to_string(id) + " has " + std::to_string(d.tokens[id].size())
+                                    + " bytes, at most " + std::to_string(token_bytes_max) + " are allowed");
+  std::size_t added_bytes = 0;
+  for (const auto& token : d.added)
+    added_bytes += token.content.size();
+  if (added_bytes > added_bytes_max)
+    return fail(errc::resource, "added, control, unknown and user-defined tokens have " + std::to_string(added_bytes)
+                                  + " bytes, at most " + std::to_string(added_bytes_max) + " are allowed");
   return {};
 }
 
-expected<void, error> check_tokens(const vocabulary& v) {
-  if (v.tokens.empty())
-    return fail(errc::resource, "tokenizer.ggml.tokens: empty");
-  if (v.tokens.size() >= std::size_t{1} << 31)
-    return fail(errc::resource, "tokenizer.ggml.tokens: " + std::to_string(v.tokens.size()) + " tokens are too many");
-  if (!v.types.empty() && v.types.size() != v.tokens.size())
-    return fail(errc::resource, "tokenizer.ggml.token_type: " + std::to_string(v.types.size()) + " types for "
-                                  + std::to_string(v.tokens.size()) + " tokens");
-  std::unordered_map<std::string_view, token_id> seen;
-  seen.reserve(v.tokens.size());
-  std::size_t special_bytes = 0;
-  for (token_id id = 0; id < v.tokens.size(); ++id) {
-    if (v.tokens[id].size() > token_bytes_max)
-      return fail(errc::resource, "tokenizer.ggml.tokens: entry " + std::to_string(id) + " has "
-                                    + std::to_string(v.tokens[id].size()) + " bytes, at most "
-                                    + std::to_string(token_bytes_max) + " are allowed");
-    if (is_special_type(type_of(v, id)) || type_of(v, id) == token_type::user_defined)
-      special_bytes += v.tokens[id].size();
-    // Some files pad the list with empty tokens; nothing ever encodes to one.
-    if (const auto [other, is_new] = seen.emplace(v.tokens[id], id); !is_new && !v.tokens[id].empty())
-      return fail(errc::resource, "tokenizer.ggml.tokens: duplicate, '" + v.tokens[id] + "' has ids "
-                                    + std::to_string(other->second) + " and " + std::to_string(id));
+/// The first id that is none of `size` tokens.
+std::optional<token_id> find_strange(const tokenizer_description& d) {
+  const auto size = d.tokens.size();
+  std::optional<token_id> strange;
+  const auto see = [&](std::optional<token_id> id, std::size_t end) {
+    if (id && *id >= end && !strange)
+      strange = id;
+  };
+  for (const auto& token : d.added)
+    see(token.id, size);
+  for (const auto* ids : {&d.prefix, &d.suffix, &d.end_tokens})
+    for (const auto id : *ids)
+      see(id, size);
+  see(d.bos, size);
+  see(d.eos, size);
+  std::visit([&](const auto& m) { std::ranges::for_each(m.byte_tokens, [&](auto id) { see(id, size); }); }, d.model);
+  if (const auto* b = std::get_if<bpe_description>(&d.model)) {
+    see(b->unk, size);
+    const auto symbols = size + b->virtual_characters.size();
+    for (const auto& m : b->merges) {
+      see(m.left, symbols);
+      see(m.right, symbols);
+      see(m.result, size);
+    }
+  } else {
+    see(std::get<unigram_description>(d.model).unk, size);
   }
-  if (special_bytes > special_bytes_max)
-    return fail(errc::resource, "tokenizer.ggml.token_type: control, unknown and user-defined tokens have "
-                                  + std::to_string(special_bytes) + " bytes, at most "
-                                  + std::to_string(special_bytes_max) + " are allowed");
+  return strange;
+}
+
+expected<void, error> check(const tokenizer_description& d) {
+  if (auto ok = check_tokens(d); !ok)
+    return ok;
+  if (const auto id = find_strange(d))
+    return fail(errc::resource, "token " + std::to_string(*id) + " is named, but there are only "
+                                  + std::to_string(d.tokens.size()) + " tokens");
+  if (const auto* u = std::get_if<unigram_description>(&d.model))
+    if (u->scores.size() != d.tokens.size() || std::ranges::any_of(u->scores, [](double s) { return std::isnan(s); }))
+      return fail(errc::resource, "scores: not one number for each token");
   return {};
 }
 
-expected<algorithm, error> make_algorithm(const vocabulary& v) {
-  switch (v.kind) {
-    case vocabulary_kind::byte_level_bpe: {
-      auto bpe = byte_level_bpe::make(v);
-      if (!bpe)
-        return unexpected{bpe.error()};
-      return algorithm{*std::move(bpe)};
-    }
-    case vocabulary_kind::sentencepiece_bpe: {
-      auto bpe = sentencepiece_bpe::make(v);
-      if (!bpe)
-        return unexpected{bpe.error()};
-      return algorithm{*std::move(bpe)};
-    }
-  }
-  return fail(errc::internal, "a vocabulary of no kind");
-}
+// -- making ---------------------------------------------------------------------------------------
 
-std::string piece_of(const vocabulary& v, token_id id) {
-  const auto& token = v.tokens[id];
-  const auto type = type_of(v, id);
-  if (is_special_type(type) || type == token_type::user_defined)
-    return token;
-  if (v.kind == vocabulary_kind::byte_level_bpe)
-    return decode_byte_alphabet(token);
-  if (type == token_type::byte)
-    // sentencepiece_bpe::make has checked the form <0x00>.
-    return std::string(1, static_cast<char>(std::stoi(token.substr(3, 2), nullptr, 16)));
-  return replaced(token, escaped_space, " ");
-}
-
-std::vector<token_id> find_end_tokens(const vocabulary& v) {
-  std::vector<token_id> tokens;
-  for (const auto id : {v.eos, v.eot})
-    if (id)
-      tokens.push_back(*id);
-  for (token_id id = 0; id < v.tokens.size(); ++id)
-    if (type_of(v, id) == token_type::control && std::ranges::find(end_names, v.tokens[id]) != end_names.end())
-      tokens.push_back(id);
+std::vector<token_id> find_end_tokens(const tokenizer_description& d) {
+  auto tokens = d.end_tokens;
+  if (d.eos)
+    tokens.push_back(*d.eos);
+  for (const auto& token : d.added)
+    if (token.special && std::ranges::find(end_names, token.content) != end_names.end())
+      tokens.push_back(token.id);
   std::ranges::sort(tokens);
   tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
   return tokens;
+}
+
+/// Those of the added tokens that are found in raw or in normalized text, with special ones or without.
+std::vector<added_token> chosen(const std::vector<added_token>& added, bool normalized, parse_special parse) {
+  std::vector<added_token> result;
+  for (const auto& token : added)
+    if (token.normalized == normalized && (parse == parse_special::yes || !token.special))
+      result.push_back(token);
+  return result;
+}
+
+// -- encoding -------------------------------------------------------------------------------------
+
+/// Words to tokens, each word of the text but once where the cache remembers it.
+class word_encoder final : public word_batch {
+public:
+  word_encoder(const model& m, workspace& w, token_buffer& to) : model_(m), workspace_(w), to_(to) {}
+
+private:
+  void take(words batch) override {
+    std::array<word_cache::key, size_max> keys;
+    std::array<std::size_t, size_max> sets;
+    auto& cache = workspace_.cache;
+    for (std::size_t i = 0; i < batch.count; ++i)
+      if (const auto word = batch.first[i]; word.size() <= word_cache::short_bytes_max) {
+        keys[i] = word_cache::key_of(word, batch.readable_end);
+        sets[i] = word_cache::set_of(keys[i]);
+        cache.prefetch(sets[i]);
+      }
+    auto* place = to_.reserve(batch.count * word_cache::short_tokens_max);
+    for (std::size_t i = 0; i < batch.count; ++i) {
+      const auto word = batch.first[i];
+      const bool is_short = word.size() <= word_cache::short_bytes_max;
+      if (is_short)
+        if (const auto count = cache.find_short(keys[i], sets[i], place); count >= 0) {
+          to_.commit(static_cast<std::size_t>(count));
+          place += count;
+          continue;
+        }
+      const auto begin = to_.size();
+      if (!find_long(word)) {
+        encode(word);
+        const auto tokens = to_.from(begin);
+        if (is_short && tokens.size() <= word_cache::short_tokens_max)
+          cache.insert_short(keys[i], sets[i], tokens);
+        else
+          cache.insert_long(word, tokens);
+      }
+      place = to_.reserve((batch.count - i) * word_cache::short_tokens_max);
+    }
+  }
+
+  bool find_long(std::string_view word) {
+    const auto known = workspace_.cache.find_long(word);
+    if (known.found) {
+      std::ranges::copy(known.tokens, to_.reserve(known.tokens.size()));
+      to_.commit(known.tokens.size());
+    }
+    return known.found;
+  }
+
+  void encode(std::string_view word) {
+    if (const auto* bpe = std::get_if<bpe_model>(&model_))
+      bpe->encode(word, workspace_.bpe, to_);
+    else
+      std::get<unigram_model>(model_).encode(word, workspace_.unigram, to_);
+  }
+
+  const model& model_;
+  workspace& workspace_;
+  token_buffer& to_;
+};
+
+/// Calls token(id) for each added token in `text` and plain(text, is_first) for what lies between, in order.
+template <class Token, class Plain>
+void for_each_part(const added_token_finder& finder, std::string_view text, Token token, Plain plain) {
+  std::size_t at = 0;
+  for (auto hit = finder.find(text, at); hit; hit = finder.find(text, at)) {
+    if (hit->begin > at)
+      plain(text.substr(at, hit->begin - at), at == 0);
+    token(hit->token);
+    at = hit->end;
+  }
+  if (at < text.size())
+    plain(text.substr(at), at == 0);
 }
 
 } // namespace
@@ -158,62 +230,87 @@ tokenizer::tokenizer(tokenizer&&) noexcept = default;
 tokenizer& tokenizer::operator=(tokenizer&&) noexcept = default;
 tokenizer::~tokenizer() = default;
 
-expected<tokenizer, error> tokenizer::make(vocabulary v) {
-  if (auto ok = check_tokens(v); !ok)
+expected<tokenizer, error> tokenizer::make(const vocabulary& v) {
+  auto description = describe(v);
+  if (!description)
+    return unexpected{description.error()};
+  return make(*std::move(description));
+}
+
+expected<tokenizer, error> tokenizer::make(tokenizer_description d) {
+  if (auto ok = check(d); !ok)
     return unexpected{ok.error()};
-  if (auto ok = check_ids(v); !ok)
-    return unexpected{ok.error()};
-  auto encoder = make_algorithm(v);
-  if (!encoder)
-    return unexpected{encoder.error()};
-  auto result = std::make_unique<content>(*std::move(encoder));
-  for (token_id id = 0; id < v.tokens.size(); ++id) {
-    result->pieces += piece_of(v, id);
-    result->ends.push_back(result->pieces.size());
-    const auto type = type_of(v, id);
-    result->is_special.push_back(is_special_type(type));
-    if (type == token_type::user_defined)
-      result->user_defined.insert(v.tokens[id], id);
-    if (type == token_type::user_defined || is_special_type(type))
-      result->all_special.insert(v.tokens[id], id);
+  auto normal = normalizer::make(d.normalizer);
+  if (!normal)
+    return unexpected{normal.error()};
+  auto words = pre_tokenizer::make(d.pre_tokenizer);
+  if (!words)
+    return unexpected{words.error()};
+  // A token that is found in normalized text looks like it.
+  for (auto& token : d.added)
+    if (token.normalized) {
+      std::string buffer;
+      token.content = std::string{normal->apply(token.content, buffer)};
+    }
+  auto pieces = piece_table::make(d);
+  if (!pieces)
+    return unexpected{pieces.error()};
+  const bool is_bpe = std::holds_alternative<bpe_description>(d.model);
+  if (words->words_are_bytes() && !is_bpe)
+    words->append_byte_alphabet();
+  if (is_bpe) {
+    const bpe_model bpe{d, words->words_are_bytes() ? word_alphabet::bytes : word_alphabet::characters};
+    if (auto cut = bpe.find_cut(d))
+      words->append(*std::move(cut));
+    auto result = std::make_unique<content>(model{bpe}, *std::move(normal), *std::move(words), *std::move(pieces));
+    return finished(std::move(result), d);
   }
-  result->end_tokens = find_end_tokens(v);
-  result->bos = v.bos;
-  result->eos = v.eos;
-  result->add_bos = v.add_bos;
-  result->add_eos = v.add_eos;
-  result->add_space_prefix = v.kind == vocabulary_kind::sentencepiece_bpe && v.add_space_prefix;
-  return tokenizer{std::move(result)};
+  return finished(
+    std::make_unique<content>(model{unigram_model{d}}, *std::move(normal), *std::move(words), *std::move(pieces)), d);
+}
+
+tokenizer tokenizer::finished(std::unique_ptr<content> c, const tokenizer_description& d) {
+  c->plain = {added_token_finder{chosen(d.added, false, parse_special::no)},
+              added_token_finder{chosen(d.added, true, parse_special::no)}};
+  c->all = {added_token_finder{chosen(d.added, false, parse_special::yes)},
+            added_token_finder{chosen(d.added, true, parse_special::yes)}};
+  c->is_special.resize(d.tokens.size());
+  for (const auto& token : d.added)
+    if (token.special)
+      c->is_special[token.id] = true;
+  c->end_tokens = find_end_tokens(d);
+  c->prefix = d.prefix;
+  c->suffix = d.suffix;
+  c->bos = d.bos;
+  c->eos = d.eos;
+  return tokenizer{std::move(c)};
 }
 
 std::vector<token_id> tokenizer::encode(std::string_view text, encode_options options) const {
   assert(text.size() <= text_bytes_max);
   const auto& c = *content_;
-  const auto& specials = options.parse == parse_special::yes ? c.all_special : c.user_defined;
-  std::vector<token_id> tokens;
-  if (options.add == add_special::yes && c.add_bos)
-    tokens.push_back(*c.bos);
-  // SentencePiece puts a space before the text and before what follows a special token.
-  auto prefix = c.add_space_prefix ? space_prefix::yes : space_prefix::no;
-  auto encode_plain = [&](std::string_view plain) {
-    if (plain.empty())
-      return;
-    const auto* bytes = std::get_if<byte_level_bpe>(&c.encoder);
-    const auto part = bytes ? bytes->encode(plain) : std::get<sentencepiece_bpe>(c.encoder).encode(plain, prefix);
-    tokens.insert(tokens.end(), part.begin(), part.end());
-    prefix = space_prefix::no;
+  const auto& finders = options.parse == parse_special::yes ? c.all : c.plain;
+  auto work = c.workspaces.take();
+  token_buffer tokens{text.size() / 3};
+  const auto push_all = [&](const std::vector<token_id>& ids) {
+    if (options.add == add_special::yes)
+      for (const auto id : ids)
+        tokens.push(id);
   };
-  std::size_t at = 0;
-  for (auto hit = specials.find(text, at); hit; hit = specials.find(text, at)) {
-    encode_plain(text.substr(at, hit->at - at));
-    tokens.push_back(hit->token);
-    prefix = c.add_space_prefix ? space_prefix::yes : space_prefix::no;
-    at = hit->at + hit->bytes;
-  }
-  encode_plain(text.substr(at));
-  if (options.add == add_special::yes && c.add_eos)
-    tokens.push_back(*c.eos);
-  return tokens;
+  word_encoder words{c.encoder, *work, tokens};
+  const auto push = [&](token_id id) { tokens.push(id); };
+  push_all(c.prefix);
+  for_each_part(finders.raw, text, push, [&](std::string_view plain, bool is_first) {
+    const auto normalized = c.normal.apply(plain, work->normalized);
+    words.enter_buffer(normalized.data() + normalized.size());
+    for_each_part(finders.normalized, normalized, push, [&](std::string_view part, bool is_first_part) {
+      using place = pre_tokenizer::place;
+      c.words.split(part, is_first && is_first_part ? place::beginning : place::behind, words);
+    });
+  });
+  push_all(c.suffix);
+  c.workspaces.give_back(std::move(work));
+  return std::move(tokens).take();
 }
 
 std::string tokenizer::decode(std::span<const token_id> tokens, special_output specials) const {
@@ -223,25 +320,36 @@ std::string tokenizer::decode(std::span<const token_id> tokens, special_output s
     const bool special = is_special(token);
     if (special && specials == special_output::skip)
       continue;
-    auto text = piece(token);
-    if (!special && std::exchange(at_start, false) && adds_space_prefix() && text.starts_with(' '))
-      text.remove_prefix(1);
-    bytes += text;
+    bytes += !special && std::exchange(at_start, false) ? first_piece(token) : piece(token);
   }
   return bytes;
 }
 
 std::string_view tokenizer::piece(token_id token) const {
   assert(token < size());
-  const auto begin = token == 0 ? 0 : content_->ends[token - 1];
-  return std::string_view{content_->pieces}.substr(begin, content_->ends[token] - begin);
+  return content_->pieces.piece(token);
 }
 
-std::size_t tokenizer::size() const { return content_->ends.size(); }
+std::string_view tokenizer::first_piece(token_id token) const {
+  auto result = piece(token);
+  switch (content_->pieces.strip()) {
+    case leading_strip::nothing: break;
+    case leading_strip::one_space:
+      if (result.starts_with(' '))
+        result.remove_prefix(1);
+      break;
+    case leading_strip::all_spaces: result.remove_prefix(std::min(result.find_first_not_of(' '), result.size())); break;
+  }
+  return result;
+}
+
+std::size_t tokenizer::size() const { return content_->pieces.size(); }
 std::optional<token_id> tokenizer::bos() const { return content_->bos; }
 std::optional<token_id> tokenizer::eos() const { return content_->eos; }
-bool tokenizer::adds_bos() const { return content_->add_bos; }
-bool tokenizer::adds_space_prefix() const { return content_->add_space_prefix; }
+
+bool tokenizer::adds_bos() const { return bos() && std::ranges::find(content_->prefix, *bos()) != content_->prefix.end(); }
+
+bool tokenizer::adds_space_prefix() const { return content_->pieces.strip() != leading_strip::nothing; }
 
 bool tokenizer::is_special(token_id token) const {
   assert(token < size());

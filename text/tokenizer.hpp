@@ -13,6 +13,7 @@
 #include "messages/errc.hpp"
 #include "messages/expected.hpp"
 #include "messages/ids.hpp"
+#include "text/tokenizer_description.hpp"
 #include "text/vocabulary.hpp"
 
 namespace troupe::text {
@@ -27,8 +28,8 @@ enum class add_special : std::uint8_t { no, yes };
 /// Whether control and unknown tokens (BOS, end of turn …) show in decoded text.
 enum class special_output : std::uint8_t { skip, keep };
 
-/// Text to token ids and back for one vocabulary. Ids are those that llama.cpp gives for the same
-/// model file. Immutable: any number of threads may use one object.
+/// Text to token ids and back for one vocabulary. Ids are those that llama.cpp gives for the same GGUF file, and
+/// Hugging Face's `tokenizers` for the same tokenizer.json. Immutable: any number of threads may use one object.
 class tokenizer {
 public:
   struct encode_options {
@@ -37,7 +38,9 @@ public:
   };
 
   /// Checks everything in the vocabulary; an error names the GGUF key that is wrong.
-  static expected<tokenizer, error> make(vocabulary);
+  static expected<tokenizer, error> make(const vocabulary&);
+  /// From whatever file the description was read.
+  static expected<tokenizer, error> make(tokenizer_description);
 
   tokenizer(tokenizer&&) noexcept;
   tokenizer& operator=(tokenizer&&) noexcept;
@@ -46,7 +49,7 @@ public:
   /// Longest text that encode takes; 1 GiB.
   static constexpr std::size_t text_bytes_max = std::size_t{1} << 30;
 
-  /// User-defined tokens are found in every text, control tokens only with parse_special::yes: the leftmost
+  /// Added tokens are found in every text, special ones only with parse_special::yes: the leftmost
   /// first, of several at one place the longest. Bytes that are not UTF-8 are encoded as they are.
   /// Time is O(n log n) in the length of the text (of its longest word, with byte-level BPE), memory in
   /// the order of 100 bytes per byte of text at worst.
@@ -61,6 +64,10 @@ public:
   /// The bytes that a token stands for, possibly part of a character; a control token's name, such as
   /// "<|im_end|>". Valid as long as the tokenizer. REQUIRES: token < size()
   std::string_view piece(token_id token) const;
+
+  /// The bytes that a token adds at the beginning of a text: its piece without the space that encode puts there.
+  /// REQUIRES: token < size()
+  std::string_view first_piece(token_id token) const;
 
   std::size_t size() const;
   std::optional<token_id> bos() const;
@@ -81,6 +88,7 @@ public:
 private:
   struct content;
   explicit tokenizer(std::unique_ptr<const content>);
+  static tokenizer finished(std::unique_ptr<content>, const tokenizer_description&);
   std::unique_ptr<const content> content_;
 };
 

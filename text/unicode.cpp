@@ -40,20 +40,6 @@ constexpr auto lead_rules = [] {
   return rules;
 }();
 
-/// The White_Space property, which changes with no version of Unicode.
-constexpr bool is_white_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A)
-         || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
-constexpr char_class ascii_class(char32_t c) {
-  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-    return char_class::letter;
-  if (c >= '0' && c <= '9')
-    return char_class::number;
-  return is_white_space(c) ? char_class::space : char_class::other;
-}
-
 } // namespace
 
 utf8_char read_char(std::string_view text, std::size_t at) {
@@ -80,24 +66,6 @@ std::string to_utf8(char32_t code_point) {
   std::array<utf8proc_uint8_t, 4> bytes{};
   const auto n = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code_point), bytes.data());
   return {reinterpret_cast<const char*>(bytes.data()), static_cast<std::size_t>(n)};
-}
-
-char_class classify(char32_t code_point) {
-  if (code_point < 0x80)
-    return ascii_class(code_point);
-  if (is_white_space(code_point))
-    return char_class::space;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: return char_class::letter;
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return char_class::number;
-    default: return char_class::other;
-  }
 }
 
 std::string utf8_repairer::push(std::string_view bytes) {

@@ -32,10 +32,11 @@ utf8_char read_char(std::string_view text, std::size_t at);
 /// code_point as UTF-8. REQUIRES: a Unicode scalar value.
 std::string to_utf8(char32_t code_point);
 
-/// The distinctions that pre-tokenizers make: \p{L}, \p{N}, \s (White_Space), everything else.
-enum class char_class : std::uint8_t { letter, number, space, other };
-
-char_class classify(char32_t code_point);
+/// The White_Space property, which changes with no version of Unicode.
+constexpr bool is_white_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A)
+         || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
 
 /// Turns a stream of bytes into well-formed UTF-8: an unfinished sequence is held back until it is
 /// complete, an ill-formed one becomes U+FFFD as in Python's errors="replace". The output does not

@@ -8,7 +8,7 @@
 #include "actors/model/served_model.hpp"
 #include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
-#include "text/tokenizer_byte_level_bpe.hpp"
+#include "text/pipeline/byte_alphabet.hpp"
 
 namespace troupe::test {
 
@@ -22,7 +22,7 @@ inline served_model byte_model() {
   v.kind = text::vocabulary_kind::byte_level_bpe;
   v.pre_tokenizer = "gpt-2";
   for (int byte = 0; byte < 256; ++byte)
-    v.tokens.push_back(text::byte_alphabet_char(static_cast<std::uint8_t>(byte)));
+    v.tokens.emplace_back(text::byte_alphabet_char(static_cast<std::uint8_t>(byte)));
   v.tokens.push_back("<|end|>");
   v.types.assign(256, text::token_type::normal);
   v.types.push_back(text::token_type::control);

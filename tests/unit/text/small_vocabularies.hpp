@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "text/tokenizer.hpp"
-#include "text/tokenizer_byte_level_bpe.hpp"
+#include "text/pipeline/byte_alphabet.hpp"
 #include "text/vocabulary.hpp"
 
 namespace troupe::test {
@@ -26,7 +26,7 @@ inline text::vocabulary byte_level_vocabulary(const std::vector<std::string>& me
     return token;
   };
   for (unsigned byte = 0; byte < 256; ++byte)
-    v.tokens.push_back(text::byte_alphabet_char(static_cast<std::uint8_t>(byte)));
+    v.tokens.emplace_back(text::byte_alphabet_char(static_cast<std::uint8_t>(byte)));
   for (const auto& merge : merges) {
     const auto tab = merge.find('\t');
     const auto left = written(std::string_view{merge}.substr(0, tab));

@@ -8,8 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/unit/text/small_vocabularies.hpp"
-#include "text/pre_tokenizer.hpp"
-#include "text/tokenizer_sentencepiece_bpe.hpp"
+#include "text/pipeline/normalizer.hpp"
 #include "text/unicode.hpp"
 
 namespace troupe::text {
@@ -20,6 +19,12 @@ using test::make_tokenizer;
 using test::sentencepiece_vocabulary;
 
 namespace {
+
+constexpr std::string_view escaped_space = "\u2581";
+
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+  return text::replaced(text, pattern_matcher::make({pattern_kind::literal, std::string{from}}).value(), to);
+}
 
 using symbols = std::vector<std::string>;
 

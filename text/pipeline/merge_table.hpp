@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "messages/ids.hpp"
+#include "text/tokenizer_description.hpp"
+
+namespace troupe::text {
+
+/// (left, right) to the rank and the result of their merge; open addressing, because this look-up is most of the
+/// time that encoding a new word takes.
+class merge_table {
+public:
+  /// Rank in the high half, result in the low one: the merge that applies first is the smallest.
+  using packed = std::uint64_t;
+  static constexpr packed none = ~packed{0};
+
+  explicit merge_table(const std::vector<bpe_merge>& merges)
+    : slots_(std::bit_ceil(2 * merges.size() + 2)), shift_(64 - std::countr_zero(slots_.size())) {
+    for (const auto& merge : merges)
+      insert(merge);
+  }
+
+  packed find(token_id left, token_id right) const {
+    const auto key = std::uint64_t{left} << 32 | right;
+    // Ends, because at least half of the slots are empty.
+    for (auto i = first_slot(key);; i = (i + 1) & (slots_.size() - 1)) {
+      if (slots_[i].key == key)
+        return slots_[i].value;
+      if (slots_[i].key == empty)
+        return none;
+    }
+  }
+
+private:
+  struct slot {
+    std::uint64_t key = empty;
+    packed value = none;
+  };
+  /// (2^32 - 1, 2^32 - 1) is no pair: there are never that many tokens.
+  static constexpr std::uint64_t empty = ~std::uint64_t{0};
+
+  std::size_t first_slot(std::uint64_t key) const {
+    // Fibonacci hashing: the high bits of the product depend on all bits of the key.
+    return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15u) >> shift_);
+  }
+
+  void insert(const bpe_merge& merge) {
+    const auto key = std::uint64_t{merge.left} << 32 | merge.right;
+    auto i = first_slot(key);
+    while (slots_[i].key != empty && slots_[i].key != key)
+      i = (i + 1) & (slots_.size() - 1);
+    if (slots_[i].key == empty)
+      slots_[i] = {key, packed{merge.rank} << 32 | merge.result};
+  }
+
+  std::vector<slot> slots_;
+  int shift_;
+};
+
+} // namespace troupe::text

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "text/pipeline/piece_table.hpp"
+
+#include <optional>
+
+#include "text/pipeline/byte_alphabet.hpp"
+#include "text/pipeline/normalizer.hpp"
+
+namespace troupe::text {
+
+namespace {
+
+std::optional<char> byte_of(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>')
+    return std::nullopt;
+  int value = 0;
+  for (const char c : token.substr(3, 2)) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+    if (digit < 0)
+      return std::nullopt;
+    value = value * 16 + digit;
+  }
+  return static_cast<char>(value);
+}
+
+/// One after the other, the steps that change a token by itself.
+class decoder_chain {
+public:
+  expected<void, error> add(const decoder_step& step) {
+    return std::visit([this](const auto& s) { return take(s); }, step);
+  }
+
+  std::string apply(std::string token) const {
+    for (const auto& s : steps_)
+      token = std::visit([&token](const auto& one) { return applied(one, std::move(token)); }, s);
+    return token;
+  }
+
+  leading_strip strip() const { return strip_; }
+  bool is_byte_level() const { return byte_level_; }
+
+private:
+  struct replace {
+    pattern_matcher pattern;
+    std::string content;
+  };
+  using step = std::variant<decode::byte_level, decode::byte_fallback, replace, decode::strip, decode::join>;
+
+  static expected<void, error> ok() { return {}; }
+
+  expected<void, error> take(const decode::byte_level& s) {
+    byte_level_ = true;
+    steps_.emplace_back(s);
+    return ok();
+  }
+  expected<void, error> take(const decode::byte_fallback& s) {
+    steps_.emplace_back(s);
+    return ok();
+  }
+  expected<void, error> take(const decode::fuse&) {
+    fused_ = true;
+    return ok();
+  }
+  expected<void, error> take(const decode::replace& r) {
+    auto pattern = pattern_matcher::make(r.pattern);
+    if (!pattern)
+      return fail(errc::resource, "decoder, Replace: " + pattern.error());
+    steps_.emplace_back(replace{std::move(*pattern), r.content});
+    return ok();
+  }
+  expected<void, error> take(const decode::strip& s) {
+    if (!fused_) {
+      steps_.emplace_back(s);
+      return ok();
+    }
+    if (s.stop != 0 || s.start > 1 || (s.start == 1 && s.content != " "))
+      return fail(errc::resource, "decoder, Strip: behind Fuse only one leading space is supported");
+    if (s.start == 1)
+      strip_ = leading_strip::one_space;
+    return ok();
+  }
+  expected<void, error> take(const decode::metaspace& m) {
+    auto pattern = pattern_matcher::make({pattern_kind::literal, m.replacement});
+    if (!pattern)
+      return fail(errc::resource, "decoder, Metaspace: " + pattern.error());
+    steps_.emplace_back(replace{std::move(*pattern), " "});
+    if (m.scheme != prepend_scheme::never)
+      strip_ = leading_strip::all_spaces;
+    return ok();
+  }
+  expected<void, error> take(const decode::join& j) {
+    steps_.emplace_back(j);
+    strip_ = leading_strip::one_space;
+    return ok();
+  }
+
+  static std::string applied(const decode::byte_level&, std::string token) { return decode_byte_alphabet(token); }
+  static std::string applied(const decode::byte_fallback&, std::string token) {
+    const auto byte = byte_of(token);
+    return byte ? std::string(1, *byte) : token;
+  }
+  static std::string applied(const replace& r, std::string token) { return replaced(token, r.pattern, r.content); }
+  static std::string applied(const decode::strip& s, std::string token) {
+    std::string_view rest = token;
+    for (std::uint32_t i = 0; i < s.start && !s.content.empty() && rest.starts_with(s.content); ++i)
+      rest.remove_prefix(s.content.size());
+    for (std::uint32_t i = 0; i < s.stop && !s.content.empty() && rest.ends_with(s.content); ++i)
+      rest.remove_suffix(s.content.size());
+    return std::string{rest};
+  }
+  static std::string applied(const decode::join&, std::string token) { return ' ' + token; }
+
+  std::vector<step> steps_;
+  leading_strip strip_ = leading_strip::nothing;
+  bool fused_ = false;
+  bool byte_level_ = false;
+};
+
+} // namespace
+
+expected<piece_table, error> piece_table::make(const tokenizer_description& d) {
+  decoder_chain chain;
+  for (const auto& step : d.decoder)
+    if (auto ok = chain.add(step); !ok)
+      return unexpected{ok.error()};
+  std::vector<bool> is_raw(d.tokens.size());
+  // A token that is added is written as it is, not in the byte alphabet.
+  for (const auto& token : d.added)
+    is_raw[token.id] = token.special || chain.is_byte_level();
+  piece_table result;
+  result.ends_.reserve(d.tokens.size());
+  for (token_id id = 0; id < d.tokens.size(); ++id) {
+    result.pieces_ += is_raw[id] ? d.tokens[id] : chain.apply(d.tokens[id]);
+    result.ends_.push_back(result.pieces_.size());
+  }
+  result.strip_ = chain.strip();
+  return result;
+}
+
+} // namespace troupe::text

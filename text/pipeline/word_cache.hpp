@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "messages/ids.hpp"
+#include "text/pipeline/token_buffer.hpp"
+
+namespace troupe::text {
+
+/// The tokens of words that occurred lately, so that a model encodes each of them once. Of fixed size (2.5 MiB), for
+/// one thread at a time. Short words with few tokens lie in sets of two, side by side in a cache line; the older
+/// one is forgotten for a new one. What needs more room, up to 60 bytes and 16 tokens, lies elsewhere.
+class word_cache {
+public:
+  /// A word of at most 15 bytes, its length in the last byte: never 0.
+  struct key {
+    std::uint64_t low;
+    std::uint64_t high;
+
+    friend bool operator==(const key&, const key&) = default;
+  };
+
+  static constexpr std::size_t short_bytes_max = 15;
+  static constexpr std::size_t short_tokens_max = 3;
+
+  word_cache();
+
+  /// REQUIRES: 0 < word.size() <= short_bytes_max; word lies before readable_end, up to which bytes may be read
+  static key key_of(std::string_view word, const char* readable_end) {
+    std::uint64_t raw[2] = {0, 0};
+    if (readable_end - word.data() >= 16)
+      std::memcpy(raw, word.data(), 16);
+    else
+      std::memcpy(raw, word.data(), word.size());
+    if constexpr (std::endian::native == std::endian::big)
+      return {swapped(raw[0]) & masks[word.size()].low, (swapped(raw[1]) & masks[word.size()].high) | word.size() << 56};
+    return {raw[0] & masks[word.size()].low, (raw[1] & masks[word.size()].high) | word.size() << 56};
+  }
+
+  static std::size_t set_of(const key& k) {
+    auto h = (k.low ^ std::rotl(k.high, 29)) * 0x9E3779B97F4A7C15u;
+    h ^= k.high * 0xD6E8FEB86659FD93u;
+    h ^= h >> 32;
+    return static_cast<std::size_t>((h * 0x9E3779B97F4A7C15u) >> (64 - set_bits));
+  }
+
+  void prefetch(std::size_t set) const { __builtin_prefetch(&sets_[set]); }
+
+  /// Writes the tokens of a short word to `to`, where there is room for short_tokens_max; returns how many there are,
+  /// or -1 if the word isn't here.
+  int find_short(const key& k, std::size_t set, token_id* to) const {
+    const auto& slots = sets_[set].slots;
+    const auto& slot = slots[0].word == k ? slots[0] : slots[1];
+    if (slot.word != k)
+      return -1;
+    std::memcpy(to, slot.tokens.data(), sizeof slot.tokens);
+    return static_cast<int>(slot.count);
+  }
+
+  /// REQUIRES: tokens.size() <= short_tokens_max
+  void insert_short(const key& k, std::size_t set, std::span<const token_id> tokens) {
+    auto& slots = sets_[set].slots;
+    slots[1] = slots[0];
+    slots[0].word = k;
+    slots[0].count = static_cast<std::uint32_t>(tokens.size());
+    std::ranges::copy(tokens, slots[0].tokens.begin());
+  }
+
+  /// The tokens of any other word; nothing is there if `found` is false.
+  struct long_match {
+    bool found = false;
+    std::span<const token_id> tokens;
+  };
+
+  long_match find_long(std::string_view word) const;
+  /// Does nothing if the word or its tokens need too much room.
+  void insert_long(std::string_view word, std::span<const token_id> tokens);
+
+private:
+  struct short_slot {
+    key word{};
+    std::array<token_id, short_tokens_max> tokens{};
+    std::uint32_t count = 0;
+  };
+  struct alignas(64) set {
+    std::array<short_slot, 2> slots;
+  };
+  struct alignas(64) long_slot {
+    std::uint8_t bytes = 0;
+    std::uint8_t count = 0;
+    std::array<char, 62> text{};
+    std::array<token_id, 16> tokens{};
+  };
+
+  static constexpr int set_bits = 15;
+  static constexpr std::size_t set_count = std::size_t{1} << set_bits;
+  static constexpr int long_bits = 12;
+  static constexpr std::size_t long_count = std::size_t{1} << long_bits;
+  static constexpr std::size_t long_bytes_max = 60;
+
+  static constexpr std::uint64_t swapped(std::uint64_t v) {
+    std::uint64_t result = 0;
+    for (int i = 0; i < 8; ++i)
+      result |= (v >> (8 * i) & 0xFF) << (8 * (7 - i));
+    return result;
+  }
+
+  static constexpr auto masks = [] {
+    std::array<key, 16> result{};
+    for (std::size_t bytes = 0; bytes < 16; ++bytes) {
+      result[bytes].low = bytes >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * bytes)) - 1;
+      result[bytes].high = bytes > 8 ? (std::uint64_t{1} << (8 * (bytes - 8))) - 1 : 0;
+    }
+    return result;
+  }();
+
+  static std::size_t long_index(std::string_view word);
+
+  std::vector<set> sets_;
+  std::vector<long_slot> long_slots_;
+};
+
+} // namespace troupe::text
