@@ -157,7 +157,7 @@ struct bpe_description {
 
 /// The sequence of tokens with the highest sum of scores.
 struct unigram_description {
-  /// One per token; what counts only for the role text.
+  /// One per token; infinite for what the model doesn't have. The least one counts whatever its token's role.
   std::vector<double> scores;
   token_id unk = 0;
   /// Unknown characters become byte tokens if there are all that they need.

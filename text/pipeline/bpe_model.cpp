@@ -45,7 +45,7 @@ bpe_model::bpe_model(const tokenizer_description& d, word_alphabet alphabet)
       characters_[*c] = id;
   };
   for (token_id id = 0; id < d.tokens.size(); ++id)
-    if (d.roles[id] == token_role::text) {
+    if (d.roles[id] != token_role::none) {
       add_character(d.tokens[id], id);
       if (b.ignore_merges)
         words_.emplace(alphabet == word_alphabet::bytes ? decode_byte_alphabet(d.tokens[id]) : d.tokens[id], id);

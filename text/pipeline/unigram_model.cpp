@@ -2,7 +2,6 @@
 #include "text/pipeline/unigram_model.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "text/unicode.hpp"
 
@@ -20,14 +19,11 @@ unigram_model::unigram_model(const tokenizer_description& d) {
   unk_ = u.unk;
   byte_fallback_ = u.byte_fallback;
   byte_tokens_ = u.byte_tokens;
-  double worst = std::numeric_limits<double>::infinity();
   std::vector<std::pair<std::string_view, token_id>> entries;
   for (token_id id = 0; id < d.tokens.size(); ++id)
-    if (d.roles[id] != token_role::none) {
-      worst = std::min(worst, scores_[id]);
+    if (d.roles[id] != token_role::none)
       entries.emplace_back(d.tokens[id], id);
-    }
-  unknown_score_ = worst - unknown_penalty;
+  unknown_score_ = (scores_.empty() ? 0.0 : *std::ranges::min_element(scores_)) - unknown_penalty;
   trie_ = byte_trie{std::move(entries)};
 }
 
