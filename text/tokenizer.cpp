@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 
@@ -213,7 +214,7 @@ private:
 template <class Token, class Plain>
 void for_each_part(const added_token_finder& finder, std::string_view text, Token token, Plain plain) {
   std::size_t at = 0;
-  for (auto hit = finder.find(text, at); hit; hit = finder.find(text, at)) {
+  for (auto hit = finder.find(text, 0, 0); hit; hit = finder.find(text, hit->search_from, at)) {
     if (hit->begin > at)
       plain(text.substr(at, hit->begin - at), at == 0);
     token(hit->token);
@@ -274,10 +275,13 @@ tokenizer tokenizer::finished(std::unique_ptr<content> c, const tokenizer_descri
               added_token_finder{chosen(d.added, true, parse_special::no)}};
   c->all = {added_token_finder{chosen(d.added, false, parse_special::yes)},
             added_token_finder{chosen(d.added, true, parse_special::yes)}};
-  c->is_special.resize(d.tokens.size());
+  // By name: a Unigram vocabulary may have it twice.
+  std::unordered_set<std::string_view> special;
   for (const auto& token : d.added)
     if (token.special)
-      c->is_special[token.id] = true;
+      special.insert(d.tokens[token.id]);
+  for (const auto& token : d.tokens)
+    c->is_special.push_back(special.contains(token));
   c->end_tokens = find_end_tokens(d);
   c->prefix = d.prefix;
   c->suffix = d.suffix;
@@ -331,16 +335,8 @@ std::string_view tokenizer::piece(token_id token) const {
 }
 
 std::string_view tokenizer::first_piece(token_id token) const {
-  auto result = piece(token);
-  switch (content_->pieces.strip()) {
-    case leading_strip::nothing: break;
-    case leading_strip::one_space:
-      if (result.starts_with(' '))
-        result.remove_prefix(1);
-      break;
-    case leading_strip::all_spaces: result.remove_prefix(std::min(result.find_first_not_of(' '), result.size())); break;
-  }
-  return result;
+  assert(token < size());
+  return content_->pieces.first_piece(token);
 }
 
 std::size_t tokenizer::size() const { return content_->pieces.size(); }
@@ -349,7 +345,7 @@ std::optional<token_id> tokenizer::eos() const { return content_->eos; }
 
 bool tokenizer::adds_bos() const { return bos() && std::ranges::find(content_->prefix, *bos()) != content_->prefix.end(); }
 
-bool tokenizer::adds_space_prefix() const { return content_->pieces.strip() != leading_strip::nothing; }
+bool tokenizer::adds_space_prefix() const { return content_->pieces.strips_first(); }
 
 bool tokenizer::is_special(token_id token) const {
   assert(token < size());

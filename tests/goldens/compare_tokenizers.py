@@ -10,6 +10,7 @@ import gzip
 import json
 import lzma
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,10 @@ import tokenizer_strings  # noqa: E402
 
 REAL = ["/usr/share/man/man[1-8]/*.gz", "/usr/share/man/*/man[1-8]/*.gz", "/usr/include/c++/*/bits/*.h", "/usr/share/perl/*/unicore/*.pl"]
 REAL_FILES_MAX, REAL_BYTES_MAX = 2000, 200_000
-# Oniguruma, Rust and utf8proc know different versions of Unicode; Python 3.11's, 14.0, is older than all of them.
+# Oniguruma, Rust and utf8proc know different versions of Unicode. Python 3.11's, 14.0, is older than all of them but for the
+# normal forms and marks of `tokenizers`, which are older still.
 UNKNOWN = ("Cn", "Cs", "Co")
+NEW = re.compile("[\U00010780-\U000107BF]")
 
 
 def read_text(path: str) -> str:
@@ -36,8 +39,12 @@ def real_texts(draw) -> list[str]:
     return [text for text in map(read_text, chosen) if len(text) > 100]
 
 
+def is_new(c: str) -> bool:
+    return unicodedata.category(c) in UNKNOWN or (unicodedata.category(c)[0] == "M" and unicodedata.ucd_3_2_0.category(c) == "Cn")
+
+
 def is_known(text: str) -> bool:
-    return not any(unicodedata.category(c) in UNKNOWN for c in text)
+    return not NEW.search(text) and not any(map(is_new, text))
 
 
 class Strings:
@@ -100,8 +107,11 @@ def compare(program: str, path: str, count: int, seed: int) -> int:
     judge.encode_special_tokens = True
     expected = [e.ids for e in judge.encode_batch(plain, add_special_tokens=False)]
     wrong += report(path, "plain", plain, expected, ours(program, path, "plain", plain))
-    # Bytes that are no UTF-8 are replaced in different ways.
-    decoded = [(ids, text) for ids, text in zip(expected, judge.decode_batch(expected, skip_special_tokens=True)) if "\ufffd" not in text]
+    # Bytes that are no UTF-8 are replaced in different ways. Of the first token Hugging Face's Metaspace drops every space, we
+    # those that it begins with.
+    inner_space = lambda ids: ids and "\u2581" in judge.id_to_token(ids[0]).lstrip("\u2581")
+    decoded = [(ids, text) for ids, text in zip(expected, judge.decode_batch(expected, skip_special_tokens=True))
+               if "\ufffd" not in text and not inner_space(ids)]
     ids = [d[0] for d in decoded]
     wrong += report(path, "decoded", ids, [d[1] for d in decoded], ours(program, path, "decoded", ids))
     print(f"{pathlib.Path(path).name}: {len(strings)} strings parsed, {len(plain)} plain, {len(decoded)} decoded: {wrong} differ", flush=True)

@@ -26,10 +26,10 @@ bool is_word(const utf8_char& c) {
 
 bool is_space(const utf8_char& c) { return c.state == utf8_state::valid && is_white_space(c.code_point); }
 
-std::size_t begin_of_space(std::string_view text, std::size_t end, std::size_t from) {
-  while (end > from) {
+std::size_t begin_of_space(std::string_view text, std::size_t end) {
+  while (end > 0) {
     const auto c = character_before(text, end);
-    if (!is_space(c) || end - from < c.bytes)
+    if (!is_space(c))
       break;
     end -= c.bytes;
   }
@@ -76,7 +76,8 @@ std::size_t added_token_finder::find_start(std::string_view text, std::size_t fr
   return from < text.size() ? from : std::string_view::npos;
 }
 
-std::optional<added_token_finder::match> added_token_finder::find(std::string_view text, std::size_t from) const {
+std::optional<added_token_finder::match> added_token_finder::find(std::string_view text, std::size_t from,
+                                                                   std::size_t taken) const {
   if (empty())
     return std::nullopt;
   for (auto at = find_start(text, from); at != std::string_view::npos;) {
@@ -95,8 +96,9 @@ std::optional<added_token_finder::match> added_token_finder::find(std::string_vi
       at = find_start(text, at + longest);
       continue;
     }
-    return match{token.lstrip ? begin_of_space(text, at, from) : at,
-                 token.rstrip ? end_of_space(text, at + longest) : at + longest, token.id};
+    const auto end = at + longest;
+    return match{token.lstrip ? std::max(begin_of_space(text, at), taken) : at,
+                 token.rstrip ? end_of_space(text, end) : end, token.id, end};
   }
   return std::nullopt;
 }

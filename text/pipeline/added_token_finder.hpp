@@ -21,6 +21,9 @@ public:
     std::size_t begin;
     std::size_t end;
     token_id token;
+    /// Where the search goes on: behind the token itself. White space that it took along may be part of another one,
+    /// which then stands in the result, too. So Hugging Face has it.
+    std::size_t search_from;
   };
 
   added_token_finder() = default;
@@ -28,8 +31,9 @@ public:
 
   bool empty() const { return trie_.empty(); }
 
-  /// The first match at `from` or later. Takes O(text × longest token) at worst.
-  std::optional<match> find(std::string_view text, std::size_t from) const;
+  /// The first match whose token begins at `from` or later; `taken` bytes of the text belong to earlier matches already.
+  /// Takes O(text × longest token) at worst.
+  std::optional<match> find(std::string_view text, std::size_t from, std::size_t taken) const;
 
 private:
   bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) const;

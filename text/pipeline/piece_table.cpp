@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/pipeline/piece_table.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "text/pipeline/byte_alphabet.hpp"
@@ -36,7 +37,17 @@ public:
     return token;
   }
 
-  leading_strip strip() const { return strip_; }
+  /// How many bytes of `piece`, which `token` has become, are not there if it is the first.
+  std::uint32_t leading_bytes(std::string_view token, std::string_view piece) const {
+    if (mark_.empty())
+      return strips_space_ && piece.starts_with(' ') ? 1 : 0;
+    std::uint32_t count = 0;
+    for (; token.starts_with(mark_); token.remove_prefix(mark_.size()))
+      ++count;
+    return std::min(count, static_cast<std::uint32_t>(piece.size()));
+  }
+
+  bool strips_first() const { return strips_space_ || !mark_.empty(); }
   bool is_byte_level() const { return byte_level_; }
 
 private:
@@ -76,7 +87,7 @@ private:
     if (s.stop != 0 || s.start > 1 || (s.start == 1 && s.content != " "))
       return fail(errc::resource, "decoder, Strip: behind Fuse only one leading space is supported");
     if (s.start == 1)
-      strip_ = leading_strip::one_space;
+      strips_space_ = true;
     return ok();
   }
   expected<void, error> take(const decode::metaspace& m) {
@@ -85,12 +96,12 @@ private:
       return fail(errc::resource, "decoder, Metaspace: " + pattern.error());
     steps_.emplace_back(replace{std::move(*pattern), " "});
     if (m.scheme != prepend_scheme::never)
-      strip_ = leading_strip::all_spaces;
+      mark_ = m.replacement;
     return ok();
   }
   expected<void, error> take(const decode::join& j) {
     steps_.emplace_back(j);
-    strip_ = leading_strip::one_space;
+    strips_space_ = true;
     return ok();
   }
 
@@ -111,7 +122,9 @@ private:
   static std::string applied(const decode::join&, std::string token) { return ' ' + token; }
 
   std::vector<step> steps_;
-  leading_strip strip_ = leading_strip::nothing;
+  bool strips_space_ = false;
+  /// What stands for a space, if all that the first token begins with are dropped.
+  std::string mark_;
   bool fused_ = false;
   bool byte_level_ = false;
 };
@@ -123,17 +136,21 @@ expected<piece_table, error> piece_table::make(const tokenizer_description& d) {
   for (const auto& step : d.decoder)
     if (auto ok = chain.add(step); !ok)
       return unexpected{ok.error()};
-  std::vector<bool> is_raw(d.tokens.size());
-  // A token that is added is written as it is, not in the byte alphabet.
+  std::vector<const added_token*> added(d.tokens.size());
   for (const auto& token : d.added)
-    is_raw[token.id] = token.special || chain.is_byte_level();
+    added[token.id] = &token;
   piece_table result;
   result.ends_.reserve(d.tokens.size());
   for (token_id id = 0; id < d.tokens.size(); ++id) {
-    result.pieces_ += is_raw[id] ? d.tokens[id] : chain.apply(d.tokens[id]);
+    const auto* token = added[id];
+    const auto& text = token != nullptr ? token->content : d.tokens[id];
+    // A token that is added is written as it is, not in the byte alphabet.
+    const bool is_raw = token != nullptr && (token->special || chain.is_byte_level());
+    result.pieces_ += is_raw ? text : chain.apply(text);
     result.ends_.push_back(result.pieces_.size());
+    if (chain.strips_first())
+      result.leading_.push_back(is_raw ? 0 : chain.leading_bytes(text, result.piece(id)));
   }
-  result.strip_ = chain.strip();
   return result;
 }
 

@@ -13,13 +13,10 @@
 
 namespace troupe::text {
 
-/// What the first token of a text loses.
-enum class leading_strip : std::uint8_t { nothing, one_space, all_spaces };
-
 /// The decoder, applied to each token once: the bytes that a token adds to a text.
 class piece_table {
 public:
-  /// Errors name the decoder's step. Special tokens stand for themselves.
+  /// Errors name the decoder's step. Special tokens stand for themselves, and added ones for what is found of them.
   static expected<piece_table, error> make(const tokenizer_description&);
 
   std::size_t size() const { return ends_.size(); }
@@ -30,13 +27,23 @@ public:
     return std::string_view{pieces_}.substr(begin, ends_[token] - begin);
   }
 
-  leading_strip strip() const { return strip_; }
+  /// The piece without the space that stands for the beginning of a text. REQUIRES: token < size()
+  std::string_view first_piece(token_id token) const {
+    auto result = piece(token);
+    if (!leading_.empty())
+      result.remove_prefix(leading_[token]);
+    return result;
+  }
+
+  /// Whether the first token of a text may lose something.
+  bool strips_first() const { return !leading_.empty(); }
 
 private:
   /// The pieces of all tokens, one after another; token i is [ends[i - 1], ends[i]).
   std::string pieces_;
   std::vector<std::size_t> ends_;
-  leading_strip strip_ = leading_strip::nothing;
+  /// How many bytes each token loses at the beginning of a text; empty if none loses any.
+  std::vector<std::uint32_t> leading_;
 };
 
 } // namespace troupe::text
