@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Speed of the tokenizer on text that it has not seen: one JSON object a line. tokenizer_bench.py runs it beside others.
+//   tokenizer_bench TOKENIZER.json TEXT [--runs N] [--prompt-bytes N]
+// Each run takes a tokenizer of its own, whose caches are empty, and encodes the whole text, cut into prompts.
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/tokenizer.hpp"
+#include "text/tokenizer_json/tokenizer_json.hpp"
+
+namespace {
+
+using namespace troupe;
+
+std::string read(const char* path) {
+  std::ifstream file{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+double thread_seconds() {
+  timespec t{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+/// Prompts of at most so many bytes that end between characters.
+std::vector<std::string_view> cut(std::string_view text, std::size_t bytes) {
+  std::vector<std::string_view> prompts;
+  while (!text.empty()) {
+    auto end = std::min(bytes, text.size());
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+      ++end;
+    prompts.push_back(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+  return prompts;
+}
+
+double option(int argc, char** argv, std::string_view name, double otherwise) {
+  for (int i = 3; i + 1 < argc; ++i)
+    if (argv[i] == name)
+      return std::atof(argv[i + 1]);
+  return otherwise;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fputs("usage: tokenizer_bench TOKENIZER.json TEXT [--runs N] [--prompt-bytes N]\n", stderr);
+    return 2;
+  }
+  const auto json = read(argv[1]);
+  const auto text = read(argv[2]);
+  const auto prompts = cut(text, static_cast<std::size_t>(option(argc, argv, "--prompt-bytes", 220'000)));
+  for (int run = 0; run < static_cast<int>(option(argc, argv, "--runs", 1)); ++run) {
+    const auto load_begin = thread_seconds();
+    auto description = text::read_tokenizer_json(json);
+    if (!description)
+      return std::fprintf(stderr, "%s\n", description.error().context.c_str()), 1;
+    const auto tokenizer = text::tokenizer::make(*std::move(description));
+    if (!tokenizer)
+      return std::fprintf(stderr, "%s\n", tokenizer.error().context.c_str()), 1;
+    const auto begin = thread_seconds();
+    std::size_t tokens = 0;
+    std::uint64_t hash = 0;
+    for (const auto prompt : prompts) {
+      const auto ids = tokenizer->encode(prompt);
+      tokens += ids.size();
+      for (const auto id : ids)
+        hash = hash * 31 + id;
+    }
+    const auto seconds = thread_seconds() - begin;
+    std::printf("{\"mb_per_s\":%.2f,\"bytes\":%zu,\"tokens\":%zu,\"hash\":%llu,\"load_ms\":%.1f}\n",
+                static_cast<double>(text.size()) / seconds / 1e6, text.size(), tokens,
+                static_cast<unsigned long long>(hash), (begin - load_begin) * 1e3);
+    std::fflush(stdout);
+  }
+}
