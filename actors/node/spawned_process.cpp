@@ -13,29 +13,13 @@
 #include <cstring>
 #include <utility>
 
+#include "messages/descriptor.hpp"
+
 extern char** environ;
 
 namespace troupe {
 
 namespace {
-
-class descriptor {
-public:
-  explicit descriptor(int fd = -1) : fd_(fd) {}
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  ~descriptor() { reset(-1); }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-  void reset(int fd) {
-    if (fd_ >= 0)
-      ::close(fd_);
-    fd_ = fd;
-  }
-
-private:
-  int fd_;
-};
 
 unexpected<error> failed(const char* what, int code) {
   return fail(errc::resource, std::string{"a process cannot be made: "} + what + ": " + std::strerror(code));
@@ -117,7 +101,7 @@ expected<spawned_process, error> spawned_process::start(const command& what) {
     return failed("no pipe", errno);
   descriptor theirs{ends[0]};
   descriptor ours{ends[1]};
-  theirs.reset(moved_up(theirs.get()));
+  theirs = descriptor{moved_up(theirs.get())};
   if (theirs.get() < 0)
     return failed("no descriptor", errno);
   recipe how;

@@ -50,8 +50,8 @@ public:
     arguments.push_back(nullptr);
     std::array<int, 2> ends{};
     REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
-    output_ = transport::descriptor{ends[0]};
-    transport::descriptor output_of_child{ends[1]};
+    output_ = descriptor{ends[0]};
+    descriptor output_of_child{ends[1]};
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, output_of_child.get(), 1);
@@ -89,7 +89,7 @@ public:
 private:
   const transport::peer_id self_ = random_peer();
   pid_t process_ = 0;
-  transport::descriptor output_;
+  descriptor output_;
 };
 
 } // namespace troupe::test

@@ -36,11 +36,6 @@ descriptor make_socket() { return descriptor{::socket(AF_UNIX, SOCK_SEQPACKET | 
 
 } // namespace
 
-descriptor::~descriptor() {
-  if (fd_ >= 0)
-    ::close(fd_);
-}
-
 expected<descriptor, error> listen_as(peer_id self) {
   auto result = make_socket();
   auto where = address_of(self);

@@ -1,31 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <utility>
-
+#include "messages/descriptor.hpp"
 #include "transport/transport.hpp"
 
 // Sockets of one machine and user, named after the peers that listen there. None ever blocks.
 namespace troupe::transport {
-
-/// An open file of the process; closes it.
-class descriptor {
-public:
-  explicit descriptor(int fd = -1) : fd_(fd) {}
-  descriptor(descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~descriptor();
-
-  /// -1: none.
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
-private:
-  int fd_;
-};
 
 /// Listens under the name of `self`. errc::invalid_argument if somebody listens there already, else errc::resource.
 expected<descriptor, error> listen_as(peer_id self);
