@@ -91,11 +91,12 @@ public:
   /// its memory, and transfers that would have end with errc::unknown_region. Unknown ids are ignored.
   virtual void remove_region(region_id) = 0;
 
-  /// Lets one peer write into a region: an opaque text, for the request plane. Valid until the region
-  /// is removed or the peer forgotten.
+  /// Lets one peer write into a region: an opaque text, for the request plane. Valid until the region is removed or the
+  /// peer forgotten; a later description of the same region is another one, and does not make this one valid again.
   virtual expected<std::string, error> describe(region_id, peer_id reader) = 0;
 
-  /// The other end of describe. Importing the same region again gives the same id.
+  /// The other end of describe. Importing the same description again gives the same id; a later one of the same region
+  /// ends the earlier id.
   virtual expected<remote_region, error> import(peer_id owner, std::string_view description) = 0;
 
   /// Copies the bytes of the source runs, in order, to those of the target runs; both sides must have

@@ -164,7 +164,6 @@ void transport_endpoint_state::post_waiting() {
     else
       finish_block(*w.of, ticket.error().code);
     waiting_.pop_front();
-    ++posted_;
   }
 }
 
@@ -218,20 +217,18 @@ void transport_endpoint_state::finish_block(order& of, transport::errc result) {
     of.promise.deliver(transfer_error({of.result, "pushing blocks"}));
 }
 
-/// What another endpoint has not posted yet is refused from now on, since what was described to it is withdrawn. Our
-/// own writers need no such thing: what they have asked for is behind us once it is posted.
+/// What was described to the writing endpoint, be it this one, is withdrawn: whatever is not posted yet is refused from now
+/// on, also what waits here for credit, and what a writer that hangs has not asked for. The fence is for what was posted.
 caf::result<void> transport_endpoint_state::fence(transport_peer writer) {
-  auto own = config_.backend->self().value == writer.value;
-  if (!own)
-    config_.backend->forget({writer.value});
+  config_.backend->forget({writer.value});
   auto promise = self_->make_response_promise<void>();
-  waiting_fences_.push_back({writer, own ? posted_ + waiting_.size() : 0, promise});
+  waiting_fences_.push_back({writer, promise});
   post_fences();
   return promise;
 }
 
 void transport_endpoint_state::post_fences() {
-  while (!waiting_fences_.empty() && waiting_fences_.front().after <= posted_) {
+  while (!waiting_fences_.empty()) {
     auto& next = waiting_fences_.front();
     auto ticket = config_.backend->fence({next.writer.value});
     if (!ticket && ticket.error().code == transport::errc::no_credit && !(writes_.empty() && fences_.empty()))

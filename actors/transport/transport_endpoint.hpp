@@ -77,8 +77,6 @@ private:
 
   struct waiting_fence {
     transport_peer writer;
-    /// Not before so many blocks were posted.
-    std::uint64_t after = 0;
     caf::typed_response_promise<void> promise;
   };
 
@@ -99,9 +97,8 @@ private:
   std::unordered_map<region_id, region> regions_;
   std::unordered_map<transport::ticket, std::shared_ptr<order>> writes_;
   std::unordered_map<transport::ticket, caf::typed_response_promise<void>> fences_;
-  /// Blocks that wait for credit, and how many were posted before them.
+  /// Blocks that wait for credit.
   std::deque<waiting_write> waiting_;
-  std::uint64_t posted_ = 0;
   std::deque<waiting_fence> waiting_fences_;
   caf::telemetry::int_counter* bytes_;
   std::uint64_t bytes_reported_ = 0;

@@ -176,9 +176,9 @@ TEST_CASE("a fence waits for writes that wait for credit themselves") {
   check_all_free(node, prefill_1);
 }
 
-TEST_CASE("blocks of a landing whose writer died stay in quarantine until what it had asked for has landed") {
+TEST_CASE("blocks of a landing whose writer died stay in quarantine until what was posted has landed") {
   // As above, but nobody is left to say that nothing is under way: the endpoint's fence has to.
-  fault_policy faults{.hold_completion = {0}};
+  fault_policy faults{.hold_completion = {0}, .fences = fault_policy::fence_news::held};
   for (std::uint64_t i = 1; i < 100; ++i)
     faults.refuse.insert(i);
   scenario node{{.faults = faults}};
@@ -187,9 +187,12 @@ TEST_CASE("blocks of a landing whose writer died stay in quarantine until what i
   node.kill(prefill_1);
   node.settle();
   CHECK(node.load_of(decode_1).quarantined_blocks == 7);
+  const auto moved = node.transport()->bytes_moved();
   node.transport()->release();
   node.advance(std::chrono::seconds{1});
   CHECK(node.client(1).tokens == aggregated_text(100));
+  // What waited for credit was refused.
+  CHECK(node.transport()->bytes_moved() == moved);
   check_all_free(node, decode_1);
 }
 

@@ -21,6 +21,7 @@ public:
     draw_nodes();
     draw_requests();
     draw_faults();
+    draw_long_hang();
     return std::move(plan_);
   }
 
@@ -147,6 +148,40 @@ private:
       plan_.faults.push_back(f);
     }
     std::ranges::stable_sort(plan_.faults, {}, &planned_fault::when);
+  }
+
+  /// A prefill worker hangs beside a decode worker for longer than that waits for its answer. When it goes on, the
+  /// blocks of its landing are wanted by others.
+  void draw_long_hang() {
+    if (!one_of(8))
+      return;
+    auto node = draw_victim();
+    auto& victim = plan_.nodes[node];
+    victim.prefill_workers = 1;
+    victim.decode_workers = std::max(victim.decode_workers, 1u);
+    auto asked = milliseconds{2000} + time_within(busy_ms_);
+    auto lasts = milliseconds{from_to(35'000, 60'000)};
+    draw_burst(asked, 5, 20);
+    plan_.faults.push_back(
+      {planned_fault::kind::hang, asked + milliseconds{from_to(20, 100)}, lasts, node, 0, /* prefill */ 0});
+    std::ranges::stable_sort(plan_.faults, {}, &planned_fault::when);
+    draw_burst(asked + lasts - milliseconds{1000}, 30, 60);
+  }
+
+  void draw_burst(milliseconds first, std::uint32_t count, std::uint32_t apart_ms) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto& r = plan_.requests.emplace_back();
+      r.when = first + milliseconds{i * apart_ms};
+      r.request.id = request_id{plan_.requests.size()};
+      r.request.model = "mock";
+      auto tokens = from_to(80, 160);
+      for (std::uint32_t k = 0; k < tokens; ++k)
+        r.request.prompt.push_back(static_cast<token_id>((k * 7 + r.request.id.value) % 500));
+      r.request.output_tokens_max = 40;
+      r.request.sampling.temperature = 0;
+      r.request.time_left = std::chrono::seconds{120};
+      r.request.queue_time_left = std::chrono::seconds{60};
+    }
   }
 
   splitmix64 random_;

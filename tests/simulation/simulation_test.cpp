@@ -12,6 +12,8 @@
 
 using namespace troupe;
 using namespace troupe::test;
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
 
 namespace {
 
@@ -29,6 +31,20 @@ seed_range seeds_to_run() {
     result.first = std::strtoull(range, &end, 10);
     result.last = *end == '-' ? std::strtoull(end + 1, nullptr, 10) : result.first;
   }
+  return result;
+}
+
+planned_request make_planned(std::uint64_t id, milliseconds when, std::uint32_t prompt, std::uint32_t output) {
+  planned_request result;
+  result.when = when;
+  result.request.id = request_id{id};
+  result.request.model = "mock";
+  for (std::uint32_t k = 0; k < prompt; ++k)
+    result.request.prompt.push_back(static_cast<token_id>((k * 7 + id) % 500));
+  result.request.output_tokens_max = output;
+  result.request.sampling.temperature = 0;
+  result.request.time_left = 300s;
+  result.request.queue_time_left = 60s;
   return result;
 }
 
@@ -80,6 +96,30 @@ TEST_CASE("a seed replays exactly") {
     simulated_cluster other{draw_plan(seed + 1)};
     other.run();
     CHECK(once.course() != other.course());
+  }
+}
+
+TEST_CASE("a prefill worker that hangs for long beside a decode worker writes into no block of another when it goes on") {
+  auto silence = quiet();
+  for (int at = 3000; at < 3060; at += 12) {
+    simulation_plan plan;
+    plan.seed = 7;
+    plan.nodes.push_back({.name = "front", .host = 1, .frontend = true});
+    plan.nodes.push_back({.name = "both",
+                          .host = 2,
+                          .prefill_workers = 1,
+                          .decode_workers = 1,
+                          .blocks = 40,
+                          .slowness = 3,
+                          .seeds = {1}});
+    plan.requests.push_back(make_planned(1, 3000ms, 150, 20));
+    for (int i = 0; i < 30; ++i) // they want the blocks of the first one's landing
+      plan.requests.push_back(make_planned(2 + i, milliseconds{at} + 38'500ms + i * 60ms, 120, 40));
+    plan.faults.push_back({planned_fault::kind::hang, milliseconds{at}, 40s, 1, 0, 0});
+    simulated_cluster cluster{plan};
+    cluster.run();
+    CAPTURE(at);
+    CHECK(cluster.faults() == std::vector<std::string>{});
   }
 }
 

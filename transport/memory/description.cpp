@@ -13,7 +13,7 @@ constexpr std::string_view prefix = "memory:";
 
 std::string to_text(const description& d) {
   return std::string{prefix} + std::to_string(d.owner.value) + ":" + std::to_string(d.region.value) + ":"
-         + std::to_string(d.reader.value);
+         + std::to_string(d.reader.value) + ":" + std::to_string(d.permission);
 }
 
 expected<description, error> description_from_text(std::string_view text) {
@@ -29,7 +29,8 @@ expected<description, error> description_from_text(std::string_view text) {
   };
   auto colon = [&] { return at != end && *at++ == ':'; };
   description d;
-  if (!number(d.owner.value) || !colon() || !number(d.region.value) || !colon() || !number(d.reader.value) || at != end)
+  if (!number(d.owner.value) || !colon() || !number(d.region.value) || !colon() || !number(d.reader.value) || !colon()
+      || !number(d.permission) || at != end)
     return refused;
   return d;
 }

@@ -107,8 +107,9 @@ expected<std::string, error> memory_backend::describe(region_id id, peer_id read
   auto found = find_region(id);
   if (found == nullptr)
     return fail(errc::unknown_region, "region " + std::to_string(id.value));
-  found->readers.insert(reader);
-  return to_text(description{self_, id, reader});
+  auto [permission, is_new] = found->readers.try_emplace(reader, last_permission_ + 1);
+  last_permission_ += is_new ? 1 : 0;
+  return to_text(description{self_, id, reader, permission->second});
 }
 
 expected<remote_region, error> memory_backend::import(peer_id owner, std::string_view text) {
@@ -118,13 +119,16 @@ expected<remote_region, error> memory_backend::import(peer_id owner, std::string
   if (parsed->owner != owner || parsed->reader != self_)
     return fail(errc::unknown_region, "a description of another peer's region, or for another reader");
   std::lock_guard lock{fabric_->mutex_};
-  place where{owner, parsed->region};
+  place where{owner, parsed->region, parsed->permission};
   if (auto target = find_target(where); !target)
     return unexpected{target.error()};
   if (auto i = import_index_.find(where); i != import_index_.end())
     return i->second;
   if (imports_.size() >= config_.imports_max)
     return fail(errc::resource, "more than " + std::to_string(config_.imports_max) + " imported regions");
+  // What was described earlier of it is withdrawn.
+  std::erase_if(imports_, [&](auto& i) { return i.second.owner == owner && i.second.region == where.region; });
+  std::erase_if(import_index_, [&](auto& i) { return i.first.owner == owner && i.first.region == where.region; });
   remote_region id{++last_import_};
   imports_.emplace(id, where);
   import_index_.emplace(where, id);
@@ -320,7 +324,7 @@ expected<memory_backend::region*, error> memory_backend::find_target(const place
   if (found == nullptr)
     return fail(errc::unknown_region,
                 "region " + std::to_string(where.region.value) + " of peer " + std::to_string(where.owner.value));
-  if (!found->readers.contains(self_))
+  if (auto i = found->readers.find(self_); i == found->readers.end() || i->second != where.permission)
     return fail(errc::revoked,
                 "region " + std::to_string(where.region.value) + " of peer " + std::to_string(where.owner.value));
   return found;

@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -74,7 +73,8 @@ public:
 private:
   struct region {
     region_view view;
-    std::set<peer_id> readers; // to whom it was described
+    /// To whom it was described, and as what: a description that was withdrawn does not come back.
+    std::map<peer_id, std::uint64_t> readers;
     std::uint32_t pins = 0;
     bool removed = false; // waits for its pins
   };
@@ -82,6 +82,7 @@ private:
   struct place {
     peer_id owner;
     region_id region;
+    std::uint64_t permission = 0;
     friend auto operator<=>(const place&, const place&) = default;
   };
   struct transfer {
@@ -135,6 +136,7 @@ private:
   std::uint64_t last_ticket_ = 0;
   std::uint32_t last_region_ = 0;
   std::uint32_t last_import_ = 0;
+  std::uint64_t last_permission_ = 0;
   ticket copying_; // value 0: none
   bool signalled_ = false;
   bool closed_ = false;

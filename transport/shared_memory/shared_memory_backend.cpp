@@ -143,13 +143,14 @@ expected<remote_region, error> shared_memory_backend::import(peer_id owner, std:
     return fail(errc::peer_gone, "peer " + std::to_string(owner.value));
   if (auto i = import_index_.find(where); i != import_index_.end()) {
     auto& known = imports_.at(i->second);
-    if (known.token != parsed->token) { // described anew, after it was withdrawn
-      withdraw(i->second, errc::revoked);
-      known = {where, parsed->token};
-    } else if (known.state == access::withdrawn) {
-      return fail(known.why, "region " + std::to_string(where.region.value));
+    if (known.token == parsed->token) {
+      if (known.state == access::withdrawn)
+        return fail(known.why, "region " + std::to_string(where.region.value));
+      return i->second;
     }
-    return i->second;
+    withdraw(i->second, errc::revoked); // described anew, after it was withdrawn
+    imports_.erase(i->second);
+    import_index_.erase(i);
   }
   if (imports_.size() >= config_.imports_max)
     return fail(errc::resource, "more than " + std::to_string(config_.imports_max) + " imported regions");

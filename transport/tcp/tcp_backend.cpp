@@ -121,8 +121,10 @@ expected<remote_region, error> tcp_backend::import(peer_id owner, std::string_vi
   std::lock_guard lock{mutex_};
   place where{owner, parsed->region};
   if (auto i = import_index_.find(where); i != import_index_.end()) {
-    imports_[i->second] = *parsed; // the owner may have withdrawn the earlier token
-    return i->second;
+    if (imports_.at(i->second).token == parsed->token)
+      return i->second;
+    imports_.erase(i->second); // described anew, after it was withdrawn
+    import_index_.erase(i);
   }
   if (imports_.size() >= config_.imports_max)
     return fail(errc::resource, "more than " + std::to_string(config_.imports_max) + " imported regions");

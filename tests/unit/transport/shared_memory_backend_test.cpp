@@ -234,7 +234,10 @@ TEST_CASE("shared memory: a forgotten peer can neither be written to nor write, 
     REQUIRE(p.there.bytes->fence(p.here.bytes->self()));
     CHECK(await_end(*p.there.bytes).result == errc::none);
     CHECK(p.write({0, 1}, {0, 1}).error().code == errc::revoked);
-    CHECK(p.there.open_to(p.here) == p.target);
+    auto again = p.there.open_to(p.here);
+    CHECK(again != p.target);
+    CHECK(p.write({0, 1}, {0, 1}).error().code == errc::unknown_region);
+    p.target = again;
     CHECK(p.code_of({0, 1}, {0, 1}) == errc::none);
   }
   p.here.bytes->forget(p.there.bytes->self());
