@@ -63,8 +63,8 @@ request_session_actor::behavior_type request_session_state::make_behavior() {
   place();
   return {
     [this](const generation_failed& what) {
-      if (!worker_)
-        return; // it was left already
+      if (!worker_ || what.attempt != attempts_)
+        return; // of one that was left already
       if (!worth_another_try(what.code)) {
         fail({what.code, what.context});
         return;
@@ -103,7 +103,8 @@ void request_session_state::place() {
               request_.output_tokens_max - std::min(emitted, request_.output_tokens_max),
               request_.priority,
               worker_id_,
-              emitted_.empty() ? std::nullopt : fingerprint_};
+              emitted_.empty() ? std::nullopt : fingerprint_,
+              attempts_};
   self_->request(router, patience(), what)
     .then([this](const routed& where) { hand_over(where); },
           [this](const caf::error& e) {
@@ -184,7 +185,7 @@ void request_session_state::fail(const error& why) {
   if (ended_)
     return;
   leave_worker();
-  self_->send(hub_, generation_failed{request_.id, why.code, why.context});
+  self_->send(hub_, generation_failed{request_.id, attempts_, why.code, why.context});
   end();
 }
 

@@ -257,7 +257,6 @@ void directory_state::forget(const caf::actor_addr& who) {
 }
 
 void directory_state::publish() {
-  ++version_;
   auto fleet = snapshot();
   for (auto& sink : subscribers_)
     self_->send(sink, fleet);
@@ -265,7 +264,7 @@ void directory_state::publish() {
 }
 
 fleet_snapshot directory_state::snapshot() const {
-  fleet_snapshot result{version_, {}, {}};
+  fleet_snapshot result;
   for (auto& [id, m] : members_)
     if (m.is_hung)
       result.hung.push_back(id);

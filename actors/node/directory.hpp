@@ -94,7 +94,6 @@ private:
 
   directory_actor::pointer self_;
   directory_config config_;
-  std::uint64_t version_ = 0;
   /// Time as this actor counts it, and when it last did.
   std::chrono::nanoseconds counted_{};
   std::chrono::steady_clock::time_point counted_at_;

@@ -55,12 +55,12 @@ void router_state::follow(const fleet_snapshot& fleet) {
     leave_hung();
 }
 
-/// A session that has left its worker already is placing itself anew, and ignores it.
+/// A session that has left that placement already ignores it.
 void router_state::leave_hung() {
   for (auto& [request, e] : ledger_)
     if (std::ranges::find(fleet_.hung, e.where.decode) != fleet_.hung.end())
       if (auto session = caf::actor_cast<request_session_actor>(e.session))
-        self_->send(session, generation_failed{request, errc::worker_lost, "the decode worker hangs"});
+        self_->send(session, generation_failed{request, e.attempt, errc::worker_lost, "the decode worker hangs"});
 }
 
 void router_state::tick() {
@@ -102,7 +102,7 @@ const fleet_member* router_state::find_member(worker_id id) const {
 }
 
 void router_state::book(const demand& what, const placement& where) {
-  entry e{where, std::uint64_t{what.prompt_tokens} + what.output_tokens_expected, self_->clock().now(),
+  entry e{where, std::uint64_t{what.prompt_tokens} + what.output_tokens_expected, self_->clock().now(), what.attempt,
           caf::actor_cast<caf::actor_addr>(self_->current_sender())};
   ++placements_;
   auto add = [&](worker_id id) {

@@ -45,6 +45,7 @@ private:
     placement where;
     std::uint64_t tokens = 0;
     std::chrono::steady_clock::time_point since;
+    std::uint32_t attempt = 0;
     /// A request_session_actor.
     caf::actor_addr session;
   };

@@ -156,7 +156,7 @@ void decode_worker_state::fail(const scheduler_events::failed& failed) {
   auto i = clients_.find(failed.id);
   if (i == clients_.end())
     return;
-  self_->send(i->second.session, generation_failed{failed.id, failed.code, failed.context});
+  self_->send(i->second.session, generation_failed{failed.id, i->second.attempt, failed.code, failed.context});
   forget(failed.id);
 }
 
@@ -198,7 +198,8 @@ void decode_worker_state::lose_hub(const caf::actor_addr& hub, const std::string
     if (c.hub.address() == hub)
       orphans.push_back(id);
   for (auto id : orphans) {
-    self_->send(clients_.at(id).session, generation_failed{id, errc::unavailable, why});
+    auto& c = clients_.at(id);
+    self_->send(c.session, generation_failed{id, c.attempt, errc::unavailable, why});
     cancel(id);
   }
 }

@@ -28,8 +28,6 @@ bool inspect(Inspector& f, fleet_member& x) {
 
 /// All workers that can be given work, sent to its subscribers whenever that changes.
 struct fleet_snapshot {
-  /// Grows with each change.
-  std::uint64_t version = 0;
   std::vector<fleet_member> members;
   /// Workers that live, but do not report or make no progress: whoever waits for one should leave it.
   std::vector<worker_id> hung;
@@ -39,7 +37,7 @@ struct fleet_snapshot {
 
 template <class Inspector>
 bool inspect(Inspector& f, fleet_snapshot& x) {
-  return f.object(x).fields(f.field("version", x.version), f.field("members", x.members), f.field("hung", x.hung));
+  return f.object(x).fields(f.field("members", x.members), f.field("hung", x.hung));
 }
 
 /// What one node offers: its own workers and how they do. Sent to the nodes that it is linked with, several times a

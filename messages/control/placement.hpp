@@ -22,6 +22,8 @@ struct demand {
   /// Of the worker that produced what the client has so far: one that is its equal goes on with the same bits, so it is
   /// preferred.
   std::optional<model_fingerprint> like;
+  /// As in generate_request.
+  std::uint32_t attempt = 0;
 
   friend bool operator==(const demand&, const demand&) = default;
 };
@@ -31,7 +33,8 @@ bool inspect(Inspector& f, demand& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("model", x.model),
                             f.field("prompt_tokens", x.prompt_tokens),
                             f.field("output_tokens_expected", x.output_tokens_expected),
-                            f.field("priority", x.priority), f.field("avoid", x.avoid), f.field("like", x.like));
+                            f.field("priority", x.priority), f.field("avoid", x.avoid), f.field("like", x.like),
+                            f.field("attempt", x.attempt));
 }
 
 /// Who does what for a request.

@@ -10,7 +10,7 @@
 // Small questions and signals. A struct each, so that an interface line says what it is.
 namespace troupe {
 
-/// Asks a worker for a load_report now.
+/// Asks a worker for a load_report now. Tests do; the directory gets reports without asking.
 struct find_load {
   friend bool operator==(const find_load&, const find_load&) = default;
 };

@@ -39,6 +39,8 @@ bool inspect(Inspector& f, generate_request& x) {
 /// A worker tells a session that it stopped short. The session may continue it elsewhere.
 struct generation_failed {
   request_id request;
+  /// generate_request's: one of a worker that was left already counts for nothing.
+  std::uint32_t attempt = 0;
   errc code = errc::none;
   std::string context;
 
@@ -47,7 +49,8 @@ struct generation_failed {
 
 template <class Inspector>
 bool inspect(Inspector& f, generation_failed& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("code", x.code), f.field("context", x.context));
+  return f.object(x).fields(f.field("request", x.request), f.field("attempt", x.attempt), f.field("code", x.code),
+                            f.field("context", x.context));
 }
 
 /// Stop and forget a request; sent down the chain hub, session, worker. A hub also sends it when a stream has ended

@@ -135,6 +135,27 @@ TEST_CASE("a request leaves a decode worker that is silent within 3 s, and new o
   CHECK(h.book->requests == 2);
 }
 
+TEST_CASE("what a worker that was left says of a request counts for nothing where that goes on") {
+  hanging_node h{role_decode};
+  auto session = h.node.start(scenario::make_request(1, 100, 40));
+  h.node.advance(1s);
+  REQUIRE(h.book->requests == 1);
+  h.book->reports = false;
+  auto& clock = dynamic_cast<caf::scheduler::test_coordinator&>(h.node.system().scheduler());
+  for (int i = 0; i < 80 && h.node.client(1).tokens.empty(); ++i) {
+    clock.advance_time(50ms);
+    h.node.settle_steps(1);
+  }
+  REQUIRE(h.book->cancelled == 1);
+  REQUIRE(h.node.client(1).tokens.size() < 40);
+  // It resumes and finds the queue deadline past before it finds that it was left.
+  caf::anon_send(session, generation_failed{request_id{1}, 1, errc::deadline_exceeded, "it waited too long"});
+  h.node.settle();
+  CHECK(h.node.client(1).failure == std::nullopt);
+  CHECK(h.node.client(1).finish == finish_reason::length);
+  CHECK(h.node.client(1).tokens.size() == 40);
+}
+
 TEST_CASE("a request leaves a worker that reports no steps while another makes some") {
   hanging_node h{role_decode};
   h.node.start(scenario::make_request(1, 100, 40));

@@ -250,7 +250,7 @@ TEST_CASE("an error before the first byte is an HTTP error, after it an event an
   raw_http_client early{node.port()};
   early.send(post("/v1/chat/completions", chat_stream));
   auto request = node.sessions().wait_for(1).at(0).request;
-  self->send(node.hub(), generation_failed{request.id, errc::overloaded, "all busy"});
+  self->send(node.hub(), generation_failed{request.id, 1, errc::overloaded, "all busy"});
   auto answer = early.receive_answer();
   CHECK(answer.status == 503);
   CHECK(contains(answer.head, "Retry-After: 1\r\n"));
@@ -260,7 +260,7 @@ TEST_CASE("an error before the first byte is an HTTP error, after it an event an
   late.send(post("/v1/chat/completions", chat_stream));
   request = node.sessions().wait_for(2).at(1).request;
   node.feed(request, 0, "x");
-  self->send(node.hub(), generation_failed{request.id, errc::device_failed, ""});
+  self->send(node.hub(), generation_failed{request.id, 1, errc::device_failed, ""});
   answer = late.receive_answer();
   CHECK(answer.status == 200);
   CHECK(contains(

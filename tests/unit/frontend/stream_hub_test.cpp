@@ -186,8 +186,8 @@ TEST_CASE("a session that gives up, and one that dies, fail their streams once")
   hub_fixture f;
   f.open(1);
   auto dying = f.open(2);
-  (*f.self)->send(f.hub, generation_failed{request_id{1}, errc::worker_lost, "gone"});
-  (*f.self)->send(f.hub, generation_failed{request_id{1}, errc::worker_lost, "gone"});
+  (*f.self)->send(f.hub, generation_failed{request_id{1}, 1, errc::worker_lost, "gone"});
+  (*f.self)->send(f.hub, generation_failed{request_id{1}, 1, errc::worker_lost, "gone"});
   CHECK(f.progress(1).ended);
   (*f.self)->send_exit(dying, caf::exit_reason::kill);
   (*f.self)->wait_for(dying);

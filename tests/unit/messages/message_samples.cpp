@@ -199,8 +199,8 @@ void add_requests(sample_list& list) {
   list.add(generate);
   generate.where = decode_only();
   list.add(generate, "where.prefill-unset");
-  list.add(generation_failed{.request = {31}, .code = errc::worker_lost, .context = "worker 3 is gone"});
-  for_each_errc([&](errc code) { list.add(generation_failed{{31}, code, "why"}, to_string(code)); });
+  list.add(generation_failed{.request = {31}, .attempt = 32, .code = errc::worker_lost, .context = "worker 3 is gone"});
+  for_each_errc([&](errc code) { list.add(generation_failed{{31}, 32, code, "why"}, to_string(code)); });
   list.add(cancel_request{.request = {32}});
 
   token_batch batch{.worker = {41},
@@ -221,7 +221,8 @@ void add_fleet(sample_list& list) {
            .output_tokens_expected = 200,
            .priority = -3,
            .avoid = worker_id{52},
-           .like = model_fingerprint{58}};
+           .like = model_fingerprint{58},
+           .attempt = 4};
   list.add(d);
   d.avoid.reset();
   d.like.reset();
@@ -232,7 +233,6 @@ void add_fleet(sample_list& list) {
   list.add(release_placement{.request = {53}});
   list.add(fleet_member{.record = filled_record({54}), .handle = nullptr});
   list.add(fleet_snapshot{
-    .version = 55,
     .members = {{.record = filled_record({56}), .handle = nullptr}, {.record = filled_record({57}), .handle = nullptr}},
     .hung = {{60}, {62}}});
   list.add(find_load{});
