@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/node/lease_folder.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
-#include <fstream>
 #include <optional>
 #include <sstream>
 #include <system_error>
 
 #include <fmt/format.h>
+
+#include "messages/descriptor.hpp"
 
 namespace troupe {
 
@@ -22,15 +28,56 @@ constexpr std::size_t lease_bytes_max = 1024;
 constexpr std::size_t files_max = 4096;
 constexpr std::string_view heading = "troupe-lease 1";
 
-/// The first kilobyte; nothing if it cannot be read or is longer.
+/// The first kilobyte; nothing if it cannot be read, is longer, or no regular file: opening a pipe would wait.
 std::optional<std::string> content_of(const fs::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  std::string result(lease_bytes_max + 1, '\0');
-  in.read(result.data(), static_cast<std::streamsize>(result.size()));
-  if (in.bad() || in.gcount() == 0 || in.gcount() > static_cast<std::streamsize>(lease_bytes_max))
+  const descriptor in{::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)};
+  struct stat about{};
+  if (!in || ::fstat(in.get(), &about) != 0 || !S_ISREG(about.st_mode))
     return std::nullopt;
-  result.resize(static_cast<std::size_t>(in.gcount()));
+  std::string result(lease_bytes_max + 1, '\0');
+  std::size_t bytes = 0;
+  while (bytes < result.size()) {
+    auto got = ::read(in.get(), result.data() + bytes, result.size() - bytes);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0)
+      return std::nullopt;
+    if (got == 0)
+      break;
+    bytes += static_cast<std::size_t>(got);
+  }
+  if (bytes == 0 || bytes > lease_bytes_max)
+    return std::nullopt;
+  result.resize(bytes);
   return result;
+}
+
+/// 0, or the errno of the failure.
+int write_file(const fs::path& file, std::string_view text) {
+  const descriptor out{::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0666)};
+  if (!out)
+    return errno;
+  while (!text.empty()) {
+    auto written = ::write(out.get(), text.data(), text.size());
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written < 0)
+      return errno;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return 0;
+}
+
+/// The process that a draft of this node's lease, `<node>.lease.<process>.draft`, is of.
+std::optional<pid_t> writer_of_draft(const std::string& name, const std::string& lease_name) {
+  constexpr std::string_view ending = ".draft";
+  if (!name.starts_with(lease_name + ".") || !name.ends_with(ending))
+    return std::nullopt;
+  auto begin = name.data() + lease_name.size() + 1;
+  auto end = name.data() + name.size() - ending.size();
+  pid_t result = 0;
+  auto [next, code] = std::from_chars(begin, end, result);
+  return code == std::errc{} && next == end && result > 0 ? std::optional{result} : std::nullopt;
 }
 
 std::string text_of(const node_lease& x, std::uint64_t renewals) {
@@ -57,19 +104,33 @@ std::optional<node_lease> lease_of(const std::string& text) {
 
 expected<void, error> lease_folder::renew(const node_lease& mine) {
   const auto file = file_of(mine.node);
+  if (renewals_ == 0)
+    remove_drafts_of_the_dead(file.filename().string());
   auto draft = file;
   draft += fmt::format(".{}.draft", ::getpid());
-  {
-    std::ofstream out{draft, std::ios::binary | std::ios::trunc};
-    out << text_of(mine, ++renewals_);
-    if (!out.flush())
-      return fail(errc::resource, "cannot write " + draft.string() + ": " + std::strerror(errno));
-  }
   std::error_code code;
+  if (auto failure = write_file(draft, text_of(mine, ++renewals_)); failure != 0) {
+    fs::remove(draft, code);
+    return fail(errc::resource, "cannot write " + draft.string() + ": " + std::strerror(failure));
+  }
   fs::rename(draft, file, code);
-  if (code)
+  if (code) {
+    std::error_code ignored;
+    fs::remove(draft, ignored);
     return fail(errc::resource, "cannot write " + file.string() + ": " + code.message());
+  }
   return {};
+}
+
+void lease_folder::remove_drafts_of_the_dead(const std::string& lease_name) const {
+  std::error_code code;
+  fs::directory_iterator files{folder_, code};
+  for (std::size_t i = 0; !code && i < files_max && files != fs::directory_iterator{}; ++i, files.increment(code)) {
+    auto writer = writer_of_draft(files->path().filename().string(), lease_name);
+    std::error_code ignored;
+    if (writer && ::kill(*writer, 0) != 0 && errno == ESRCH)
+      fs::remove(files->path(), ignored);
+  }
 }
 
 void lease_folder::withdraw(const node_lease& mine) {

@@ -25,8 +25,8 @@ struct node_lease {
 
 /// Discovery by a folder that all nodes can write, e.g. on NFS: a node has a file in it, `<node>.lease`, which it
 /// writes anew again and again. A node whose file has not changed for the lease's time is taken for gone, by the clock
-/// of who looks, so that the nodes' clocks need not agree. Files that are no leases, or of another cluster, are
-/// ignored. Calls may block as long as the file system does: not for actors that share a thread.
+/// of who looks, so that the nodes' clocks need not agree. What is no lease, no regular file, or of
+/// another cluster is ignored. Calls may block as long as the file system does: not for actors that share a thread.
 class lease_folder {
 public:
   using instant = std::chrono::steady_clock::time_point;
@@ -51,6 +51,8 @@ private:
     instant since;
   };
 
+  /// What lives of this node left that were killed while they wrote. A name is one node's, so theirs is no other's.
+  void remove_drafts_of_the_dead(const std::string& lease_name) const;
   std::filesystem::path file_of(const std::string& node) const { return folder_ / (node + ".lease"); }
 
   const std::filesystem::path folder_;

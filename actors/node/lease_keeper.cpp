@@ -33,28 +33,30 @@ void lease_keeper_state::renew() {
   if (std::exchange(complaint_, why) != why && !why.empty())
     log_warning("cluster", "the lease folder cannot be used; trying again", {{"why", why}});
   // Often while this node does not listen yet.
-  auto wait = mine_ ? config_.lease_time / 3 : std::chrono::nanoseconds{std::chrono::milliseconds{100}};
+  auto wait = listens_ ? config_.lease_time / 3 : std::chrono::nanoseconds{std::chrono::milliseconds{100}};
   self_->delayed_send(self_, wait, renew_lease{});
 }
 
 expected<void, error> lease_keeper_state::exchange() {
   auto address = config_.address();
-  if (address.empty())
+  listens_ = !address.empty();
+  if (!listens_)
     return {};
   node_lease mine{config_.cluster, config_.node, config_.life, std::move(address)};
-  if (auto written = folder_.renew(mine); !written)
-    return written;
-  mine_ = std::move(mine);
+  // A folder that this node cannot write still says where the others are.
+  auto written = folder_.renew(mine);
+  if (written)
+    mine_ = std::move(mine);
   auto others = folder_.scan(config_.cluster, self_->clock().now());
   if (!others)
-    return unexpected{others.error()};
+    return written ? unexpected{others.error()} : written;
   found_nodes found;
   for (auto& lease : *others)
     if (lease.node != config_.node)
       found.addresses.push_back(std::move(lease.address));
   if (auto links = local_services::find<local_node_links_actor>(self_->system(), local_services::node_links))
     self_->send(links, std::move(found));
-  return {};
+  return written;
 }
 
 lease_keeper_actor spawn_lease_keeper(caf::actor_system& system, lease_keeper_config config) {

@@ -49,6 +49,7 @@ private:
   lease_keeper_actor::pointer self_;
   lease_keeper_config config_;
   lease_folder folder_;
+  bool listens_ = false;
   /// What is in the folder.
   std::optional<node_lease> mine_;
   /// The last failure that was logged.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several nodes as real processes: a worker's death, stop or drain in mid-stream that the client does not see."""
+import os
 import pathlib
 import random
 import re
@@ -263,6 +264,17 @@ class SeveralNodes(unittest.TestCase):
             cluster.expect(2)
             self.assertEqual(cluster.workers.pop("b").end(), 0)
             self.assertEqual(leases(), ["a.lease", "front.lease"])
+
+    def test_a_pipe_in_the_folder_and_a_lease_that_cannot_be_written_keep_no_node_from_others_nor_from_its_end(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkfifo(pathlib.Path(folder) / "x.lease")
+            (pathlib.Path(folder) / "b.lease").mkdir()
+            cluster = self.cluster(leases=folder)
+            self.assertTrue(any("the lease folder cannot be used" in line for line in cluster.workers["b"].log))
+            for node in (cluster.workers["a"], cluster.workers["b"]):
+                node.process.send_signal(signal.SIGTERM)
+                self.assertEqual(node.process.wait(timeout=5), 0)
+            self.assertEqual(sorted(file.name for file in pathlib.Path(folder).iterdir()), ["b.lease", "front.lease", "x.lease"])
 
     def assert_refused_once(self, node, words):
         """Exactly one line of its log says so, however often the stranger tries."""

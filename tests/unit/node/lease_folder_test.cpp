@@ -3,9 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace troupe;
@@ -27,6 +29,14 @@ struct folder_fixture {
     REQUIRE(found);
     for (auto& lease : *found)
       result.push_back(lease.node);
+    return result;
+  }
+
+  std::vector<std::string> files() {
+    std::vector<std::string> result;
+    for (auto& entry : std::filesystem::directory_iterator{path})
+      result.push_back(entry.path().filename().string());
+    std::ranges::sort(result);
     return result;
   }
 
@@ -110,4 +120,33 @@ TEST_CASE("a folder that is not there is an error that names it") {
   auto written = reader.renew({"c", "a", 7, "10.0.0.1:7400"});
   REQUIRE_FALSE(written);
   CHECK(written.error().code == errc::resource);
+}
+
+TEST_CASE("what is no regular file is ignored, and nobody waits for it") {
+  folder_fixture f;
+  REQUIRE(::mkfifo((f.path / "pipe.lease").c_str(), 0600) == 0);
+  lease_folder a{f.path, 10s};
+  REQUIRE(a.renew({"c", "a", 7, "10.0.0.1:7400"}));
+  std::filesystem::create_symlink(f.path / "a.lease", f.path / "link.lease");
+  CHECK(f.nodes(a, 0s) == names{"a"});
+  auto draft = f.path / ("b.lease." + std::to_string(::getpid()) + ".draft");
+  REQUIRE(::mkfifo(draft.c_str(), 0600) == 0);
+  lease_folder b{f.path, 10s};
+  CHECK_FALSE(b.renew({"c", "b", 8, "10.0.0.2:7400"}));
+}
+
+TEST_CASE("a lease that cannot be written leaves no draft, nor does a life that was killed while it wrote") {
+  folder_fixture f;
+  std::filesystem::create_directory(f.path / "a.lease");
+  lease_folder a{f.path, 10s};
+  CHECK_FALSE(a.renew({"c", "a", 7, "10.0.0.1:7400"}));
+  CHECK(f.files() == names{"a.lease"});
+  std::filesystem::remove(f.path / "a.lease");
+  f.write("a.lease.2147483646.draft", "troupe");
+  f.write("a.lease.1.draft", "troupe"); // that process lives
+  f.write("b.lease.2147483646.draft", "troupe");
+  f.write("a.lease.x.draft", "troupe");
+  lease_folder next{f.path, 10s};
+  REQUIRE(next.renew({"c", "a", 8, "10.0.0.1:7400"}));
+  CHECK(f.files() == names{"a.lease", "a.lease.1.draft", "a.lease.x.draft", "b.lease.2147483646.draft"});
 }
