@@ -55,15 +55,18 @@ log_session::log_session(log_config config, std::string_view process) {
   }
 }
 
-log_session::~log_session() {
+void write_log_at_once() {
   auto last = std::atomic_exchange(&current, std::shared_ptr<pipeline>{});
-  if (last) {
-    const auto dropped = last->pool->overrun_counter();
-    last.reset(); // joins the queue's thread, after it has written everything (unless a caller holds on: then it does)
-    if (dropped > 0)
-      log_warning("log", "lines were dropped because they came faster than they could be written",
-                  {{"lines", dropped}});
-  }
+  if (!last)
+    return;
+  const auto dropped = last->pool->overrun_counter();
+  last.reset(); // joins the queue's thread, after it has written everything (unless a caller holds on: then it does)
+  if (dropped > 0)
+    log_warning("log", "lines were dropped because they came faster than they could be written", {{"lines", dropped}});
+}
+
+log_session::~log_session() {
+  write_log_at_once();
   least_level = log_level::info;
   line_format = log_format::text;
 }

@@ -23,6 +23,9 @@ public:
   log_session& operator=(const log_session&) = delete;
 };
 
+/// Writes what is queued, and from now on each line at once by its caller: for the last words of a process.
+void write_log_at_once();
+
 /// Writes one line: `time level component message key=value …`. Thread-safe. The message is a fixed
 /// text; what varies goes into fields. Never log prompts or answers.
 void log_at(log_level, std::string_view component, std::string_view message, std::initializer_list<log_field> = {});

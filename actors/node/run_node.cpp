@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/node/run_node.hpp"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "actors/log/log.hpp"
 #include "actors/model/load_model.hpp"
 #include "actors/node/actor_types.hpp"
+#include "actors/node/end_limit.hpp"
 #include "actors/node/executors.hpp"
 #include "actors/node/exit_code.hpp"
 #include "actors/node/frontend_child.hpp"
@@ -40,6 +42,8 @@ namespace {
 constexpr std::chrono::seconds start_time_max{30};
 /// The same with child processes, which load the model only then.
 constexpr std::chrono::minutes isolated_start_time_max{30};
+/// How long they may take to end when nothing is left to wait for; more than a child process that has to be killed.
+constexpr std::chrono::seconds end_time_max{8};
 
 /// That the node is to end, told from its actors to the main thread: it gave up, or was asked to.
 class end_notice {
@@ -77,6 +81,11 @@ private:
   std::atomic<bool> asked_ = false;
 };
 
+bool is_readable(int fd) {
+  pollfd what{fd, POLLIN, 0};
+  return fd >= 0 && ::poll(&what, 1, 0) == 1;
+}
+
 /// Loads the model, with a line per tenth of it.
 expected<loaded_model, error> load_with_progress(const node_config& config) {
   auto mock = config.executor.kind == executor_kind::mock;
@@ -108,11 +117,9 @@ expected<std::vector<served_model>, error> load_known_models(const node_config& 
 }
 
 exit_code exit_code_of(errc code) {
-  switch (code) {
-    case errc::device_failed: return exit_code::device;
-    case errc::resource: return exit_code::resource;
-    default: return exit_code::internal;
-  }
+  if (code == errc::device_failed)
+    return exit_code::device;
+  return code == errc::resource ? exit_code::resource : exit_code::internal;
 }
 
 node_supervisor_config supervisor_of(const supervisor_section& section, std::vector<child_spec> children,
@@ -195,7 +202,7 @@ std::chrono::seconds start_limit(const node_config& config) {
 /// node gave up or took too long. A node whose decode workers are elsewhere does not wait for them: /health says
 /// whether they are there.
 bool wait_until_ready(caf::actor_system& system, const node_config& config, const node_ports& ports,
-                      const end_notice& notice) {
+                      const end_notice& notice, int end_asked_fd) {
   auto waits_for_health = !config.cluster || config.decode_worker;
   caf::scoped_actor self{system};
   auto until = std::chrono::steady_clock::now() + start_limit(config);
@@ -208,7 +215,7 @@ bool wait_until_ready(caf::actor_system& system, const node_config& config, cons
         waits_for_health && directory)
       self->request(directory, std::chrono::seconds{1}, find_health{})
         .receive([&](const node_health& health) { healthy = health.healthy(); }, [](const caf::error&) {});
-    if ((healthy && listens) || notice.asked())
+    if ((healthy && listens) || notice.asked() || is_readable(end_asked_fd))
       return true;
     self->receive(caf::after(std::chrono::milliseconds{5}) >> [] {});
   }
@@ -245,7 +252,7 @@ void drain(caf::actor_system& system, const node_supervisor_actor& supervisor, s
 
 } // namespace
 
-int run_node(const node_config& given, const node_ready_callback& ready) {
+int run_node(const node_config& given, const node_ready_callback& ready, int end_asked_fd) {
   init_actor_types();
   auto config = given;
   if (!config.cluster && has_isolated_workers(config))
@@ -286,6 +293,11 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
       parts.known_models.emplace(one.name, one.vocabulary);
     allow_descriptors(config.limits.connections);
   }
+  if (is_readable(end_asked_fd)) {
+    log_info("node", "ending: asked before it was ready");
+    return static_cast<int>(exit_code::ok);
+  }
+  end_limit limit{end_time_max};
   // Before the system, whose actors refer to it.
   end_notice notice;
   if (notice.fd() < 0) {
@@ -315,12 +327,14 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
   // It may also end by a defect, and then nobody else is left to say so. Too late a notice is ignored.
   supervisor->attach_functor([&notice] { notice.give_up(exit_code::internal); });
 
-  if (!wait_until_ready(system, config, ports, notice)) {
+  if (!wait_until_ready(system, config, ports, notice, end_asked_fd)) {
     auto code = notice.code();
     if (code == exit_code::ok)
       log_error("node", "not ready in time", {{"seconds", std::to_string(start_limit(config).count())}});
     caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
-    return static_cast<int>(code == exit_code::ok ? exit_code::internal : code);
+    auto result = static_cast<int>(code == exit_code::ok ? exit_code::internal : code);
+    limit.start(result);
+    return result;
   }
   auto url = config.http ? find_url(system) : std::string{};
   auto listens_at = given.cluster ? to_string(listen_address{config.cluster->listen.host, ports.plane}) : std::string{};
@@ -332,6 +346,7 @@ int run_node(const node_config& given, const node_ready_callback& ready) {
   else
     drain(system, supervisor, config.supervisor.drain_timeout);
   caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
+  limit.start(result);
   return result;
 }
 

@@ -35,7 +35,7 @@ exit_code command_run(const run_options& options) {
   config->log.level = std::max(config->log.level, log_level::warning); // between the lines of a chat only what matters
   const log_session logging{config->log};
   return static_cast<exit_code>(run_node(
-    *config, [&options](const running_node& node) { return static_cast<int>(chat_with(node, options.question)); }));
+    *config, [&options](const running_node& node) { return static_cast<int>(chat_with(node, options.question)); }, -1));
 }
 
 } // namespace troupe

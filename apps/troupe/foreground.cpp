@@ -43,17 +43,18 @@ void print_addresses(const running_node& node) {
   std::fflush(stdout);
 }
 
-exit_code wait_for_the_end(const running_node& node, std::optional<chat::signal_pipe>& signals) {
-  const auto woken = chat::wait_for(node.ended_fd, chat::direction::read, signals->fd(), chat::deadline::max());
+exit_code wait_for_the_end(const running_node& node, const chat::signal_pipe& signals) {
+  const auto woken = chat::wait_for(node.ended_fd, chat::direction::read, signals.fd(), chat::deadline::max());
   if (woken == chat::wake::failed)
     return exit_code::internal;
-  if (woken == chat::wake::interrupted) {
+  if (woken == chat::wake::interrupted)
     log_info("node", "ending: asked by a signal; a second one ends at once");
-    signals.reset(); // they have their usual meaning again
-  } else {
-    signals->catch_one_more(); // a process manager that drained the node still sends its first one
-  }
   return exit_code::ok;
+}
+
+bool is_asked(const chat::signal_pipe& signals) {
+  return chat::wait_for(-1, chat::direction::read, signals.fd(), std::chrono::steady_clock::now())
+         == chat::wake::interrupted;
 }
 
 } // namespace
@@ -67,16 +68,20 @@ std::optional<node_config> read_config_or_complain(const std::filesystem::path& 
 }
 
 exit_code run_until_signalled(const node_config& config, const announcer& announce) {
-  std::optional<chat::signal_pipe> signals;
-  return static_cast<exit_code>(run_node(config, [&](const running_node& node) {
-    signals.emplace();
-    if (!signals->open()) {
-      log_error("node", "no pipe for signals could be had");
-      return static_cast<int>(exit_code::resource);
-    }
-    announce(node);
+  chat::signal_pipe signals;
+  if (!signals.open()) {
+    log_error("node", "no pipe for signals could be had");
+    return exit_code::resource;
+  }
+  // The second one ends the process at once, also while it starts. One that comes during a drain which was asked for by
+  // POST is the first: a process manager still sends it.
+  signals.catch_one_more();
+  auto until_asked = [&](const running_node& node) {
+    if (!is_asked(signals))
+      announce(node);
     return static_cast<int>(wait_for_the_end(node, signals));
-  }));
+  };
+  return static_cast<exit_code>(run_node(config, until_asked, signals.fd()));
 }
 
 exit_code run_in_foreground(const node_config& config) {

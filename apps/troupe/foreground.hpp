@@ -17,7 +17,7 @@ std::optional<node_config> read_config_or_complain(const std::filesystem::path& 
 /// Called once the node is ready and signals are waited for.
 using announcer = std::function<void(const running_node&)>;
 
-/// Runs a node until SIGINT, SIGTERM or its own end. A second signal, while it drains, ends the process at once.
+/// Runs a node until SIGINT, SIGTERM or its own end, from its start on. A second signal ends the process at once.
 exit_code run_until_signalled(const node_config&, const announcer&);
 
 /// The same with log lines; prints the node's URL and a curl line when it is ready.

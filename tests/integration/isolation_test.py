@@ -3,8 +3,11 @@
 import os
 import pathlib
 import random
+import select
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -189,6 +192,56 @@ class Isolation(unittest.TestCase):
         self.assertFalse(any(map(is_alive, children)))
         node.reader.join(timeout=10)
         self.assertEqual(len([line for line in node.log if "how=\"exit code 0\"" in line]), 3, "".join(node.log))
+
+    def start_with_a_child_that_hangs(self):
+        """A node that waits for its child to start, with a lease; and what is in the folder of the leases."""
+        for _ in range(10):
+            process, children, names = self.start_and_stop_the_child()
+            if not select.select([process.stdout], [], [], 0.5)[0]:
+                return process, children, names
+            process.kill()  # it was ready before the child was stopped
+            self.kill_those_left(children)
+            process.wait(timeout=10)
+        raise AssertionError("the child is always too quick")
+
+    def start_and_stop_the_child(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = pathlib.Path(temporary.name)
+        leases = folder / "leases"
+        leases.mkdir()
+        cluster = f'cluster {{ node = "parent", listen = "127.0.0.1:0", lease-folder = "{leases}" }}\n'
+        drain = "supervisor { drain-timeout = 1s }\n"
+        (folder / "node.conf").write_text(
+            CONFIG.format(model=MODEL, workers=role("decode", 1) + cluster + drain, fault="none", engine="mock"))
+        process = subprocess.Popen([TROUPE, "serve", "-c", folder / "node.conf"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        while not (children := list(children_of(process.pid).values())):
+            self.assertIsNone(process.poll())
+        self.addCleanup(self.kill_those_left, children)
+        os.kill(children[0], signal.SIGSTOP)
+        names = lambda: [file.name for file in leases.iterdir()]
+        self.assertTrue(wait_until(lambda: names() == ["parent.lease"]))
+        return process, children, names
+
+    def test_sigterm_before_a_node_is_ready_ends_it_with_0_and_leaves_neither_child_nor_lease(self):
+        process, children, leases = self.start_with_a_child_that_hangs()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=10), 0)
+        self.assertEqual(process.stdout.read(), b"")
+        self.assertEqual(leases(), [])
+        self.assertFalse(any(map(is_alive, children)))
+
+    def test_a_second_sigterm_before_a_node_is_ready_ends_it_at_once(self):
+        process, _, _ = self.start_with_a_child_that_hangs()
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=0.5), -signal.SIGTERM)
 
     def test_a_prompt_is_processed_in_a_child_and_answered_in_its_parent(self):
         prompts = ["The capital of France is " * 40, "Once upon a time " * 30]
