@@ -90,7 +90,7 @@ void decode_worker_state::cancel(request_id request) {
   if (auto l = landings_.find(request); l != landings_.end() && known) {
     auto peer = std::move(l->second.peer);
     landings_.erase(l);
-    fence(request, std::move(peer));
+    abandon(request, peer);
   }
   if (auto box = outboxes_.find(i->second.hub); box != outboxes_.end())
     box->second.forget(request);
@@ -151,7 +151,7 @@ void decode_worker_state::fail(const scheduler_events::failed& failed) {
   if (auto l = landings_.find(failed.id); l != landings_.end()) {
     auto peer = std::move(l->second.peer);
     landings_.erase(l);
-    fence(failed.id, std::move(peer));
+    abandon(failed.id, peer);
   }
   auto i = clients_.find(failed.id);
   if (i == clients_.end())
@@ -175,7 +175,7 @@ void decode_worker_state::flush(const stream_hub_actor& hub) {
     return;
   }
   token_batch batch{core_.config().id, core_.config().worker_epoch, i->second.take(++batches_)};
-  self_->request(hub, core_.config().peer_time_max, std::move(batch))
+  self_->request(hub, core_.config().answer_time_max, std::move(batch))
     .then(
       [this, hub, number = batches_] {
         if (auto box = outboxes_.find(hub); box != outboxes_.end() && box->second.under_way(number)) {
@@ -212,7 +212,7 @@ void decode_worker_state::follow(const fleet_snapshot& fleet) {
     if ((record.roles & role_prefill) != 0 && record.fingerprint == core_.info().fingerprint
         && record.numerics == core_.info().numerics && record.block_bytes == core_.group().block_bytes) {
       prefill_peer peer{caf::actor_cast<prefill_worker_actor>(handle), record.endpoint};
-      if (auto known = before.find(record.id); known == before.end() || known->second.worker != peer.worker)
+      if (watched_peers_.insert(peer.worker.address()).second)
         self_->monitor(peer.worker);
       prefill_peers_[record.id] = std::move(peer);
     }
@@ -234,6 +234,7 @@ void decode_worker_state::peer_down(const caf::down_msg& down) {
     return;
   }
   // An answer that a dead peer owes never comes, and what it is asked from now on is never answered.
+  watched_peers_.erase(down.source);
   std::erase_if(prefill_peers_, [&](auto& kv) { return kv.second.worker.address() == down.source; });
   lose_landings([&](const landing& l) { return l.peer.worker.address() == down.source; });
   lose_writer(down.source);

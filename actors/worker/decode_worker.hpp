@@ -77,7 +77,12 @@ private:
     steady_time progressed;
   };
 
-  /// A broken landing whose writer was asked whether it is done with it.
+  /// A landing that is over, whose writer was asked to write no more. Its blocks are in quarantine:
+  ///
+  ///   abandoned ──▶ answered: nothing is under way, and nothing will be ──▶ released
+  ///       │                                                                   ▲
+  ///       └──▶ fenced: the writer is dead, cut off or silent for answer_time_max: our endpoint withdraws what it
+  ///            described to the writer's, and says when what was posted is over
   struct abandoned_landing {
     request_id request;
     prefill_peer peer;
@@ -101,16 +106,17 @@ private:
   void offer(const scheduler_events::reserved&);
   void send_offer(request_id, landing&);
   void note_arrivals(const kv_blocks_arrived&);
-  void note_completed(const prefill_completed&);
+  landing* find_landing(request_id, std::uint64_t number);
+  void note_completed(const prefill_completed&, std::uint64_t number);
   void try_read(request_id);
   std::optional<std::uint32_t> first_bad_block(const landing&) const;
   void break_landing(request_id, std::uint32_t valid_tokens, scheduler::landing_writer);
   void lose_landings(const std::function<bool(const landing&)>& lost);
   void expire_landings();
-  void fence(request_id, const prefill_peer&);
+  void abandon(request_id, const prefill_peer&);
   void lose_writer(const caf::actor_addr& worker);
-  void fence_without_writer(std::uint64_t number);
-  void fence_endpoint(request_id, transport_peer writer);
+  void fence_abandoned(std::uint64_t number);
+  void fence(request_id, transport_peer writer);
   void release(request_id);
 
   // the others
@@ -122,6 +128,7 @@ private:
   std::unordered_map<request_id, client> clients_;
   std::unordered_map<request_id, landing> landings_;
   std::uint64_t last_landing_ = 0;
+  std::uint64_t last_abandoned_ = 0;
   /// By a number of their own.
   std::map<std::uint64_t, abandoned_landing> abandoned_;
   std::map<stream_hub_actor, token_outbox> outboxes_;
@@ -130,6 +137,8 @@ private:
   /// Hubs that are monitored: one that is gone owes its acknowledgement for ever.
   std::set<caf::actor_addr> hubs_;
   std::unordered_map<worker_id, prefill_peer> prefill_peers_;
+  /// Prefill workers that are monitored: one that hung and is back is so already.
+  std::set<caf::actor_addr> watched_peers_;
   /// Made once by our endpoint for each of theirs.
   std::unordered_map<transport_peer, std::string> region_descriptions_;
 };

@@ -37,14 +37,16 @@ void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
     return;
   }
   auto writer = peer->second.endpoint;
-  self_->request(core_.endpoint(), core_.config().peer_time_max, describe_region{core_.region(), writer})
+  self_->request(core_.endpoint(), core_.config().answer_time_max, describe_region{core_.region(), writer})
     .then(
-      [this, id = reserved.id, writer](std::string& description) {
+      [this, id = reserved.id, number = last_landing_, writer](std::string& description) {
         region_descriptions_[writer] = std::move(description);
-        if (auto landing = landings_.find(id); landing != landings_.end() && landing->second.peer.endpoint == writer)
-          send_offer(id, landing->second);
+        if (auto landing = find_landing(id, number))
+          send_offer(id, *landing);
       },
-      [this, id = reserved.id](const caf::error&) {
+      [this, id = reserved.id, number = last_landing_](const caf::error&) {
+        if (!find_landing(id, number))
+          return;
         break_landing(id, 0, scheduler::landing_writer::fenced);
         core_.advance();
       });
@@ -64,19 +66,24 @@ void decode_worker_state::send_offer(request_id id, landing& l) {
                        core_.group().block_bytes, core_.info().fingerprint, core_.info().numerics, config.id,
                        config.worker_epoch, config.landing_lease}};
   // The scheduler fails the sequence at its deadline; this time-out is for a peer that never answers.
-  auto patience = std::max<std::chrono::nanoseconds>(time_left, std::chrono::milliseconds{1}) + config.peer_time_max;
+  auto patience = std::max<std::chrono::nanoseconds>(time_left, std::chrono::milliseconds{1}) + config.answer_time_max;
   self_->request(l.peer.worker, patience, std::move(ask))
-    .then([this](const prefill_completed& record) { note_completed(record); },
+    .then([this, number = l.number](const prefill_completed& record) { note_completed(record, number); },
           [this, id, number = l.number, peer = l.peer](const caf::error&) {
-            auto landing = landings_.find(id);
-            if (landing == landings_.end() || landing->second.number != number)
+            if (!find_landing(id, number))
               return;
             // It may be what was described that is void: withdrawn by a fence for another landing.
             region_descriptions_.erase(peer.endpoint);
             break_landing(id, 0, scheduler::landing_writer::may_still_write);
-            fence(id, peer);
+            abandon(id, peer);
             core_.advance();
           });
+}
+
+/// Null if it is over, also if the request has another by now.
+decode_worker_state::landing* decode_worker_state::find_landing(request_id id, std::uint64_t number) {
+  auto i = landings_.find(id);
+  return i == landings_.end() || i->second.number != number ? nullptr : &i->second;
 }
 
 void decode_worker_state::note_arrivals(const kv_blocks_arrived& what) {
@@ -101,14 +108,14 @@ void decode_worker_state::note_arrivals(const kv_blocks_arrived& what) {
   core_.advance();
 }
 
-void decode_worker_state::note_completed(const prefill_completed& record) {
-  auto i = landings_.find(record.request);
-  if (i == landings_.end() || record.owner_epoch != core_.config().worker_epoch) {
+void decode_worker_state::note_completed(const prefill_completed& record, std::uint64_t number) {
+  auto* l = find_landing(record.request, number);
+  if (!l || record.owner_epoch != core_.config().worker_epoch) {
     core_.metrics().stale_messages->inc();
     return;
   }
-  i->second.record = record;
-  if (i->second.arrived_count == i->second.arrived.size())
+  l->record = record;
+  if (l->arrived_count == l->arrived.size())
     try_read(record.request);
   core_.advance();
 }
@@ -162,7 +169,7 @@ void decode_worker_state::lose_landings(const std::function<bool(const landing&)
       broken.emplace_back(id, l.peer);
   for (auto& [id, peer] : broken) {
     break_landing(id, 0, scheduler::landing_writer::may_still_write);
-    fence(id, peer);
+    abandon(id, peer);
   }
   core_.advance();
 }
@@ -175,20 +182,18 @@ void decode_worker_state::expire_landings() {
   self_->run_delayed(lease / 8, [this] { expire_landings(); });
 }
 
-/// Releases a landing's quarantined blocks once nobody can write them: the peer says that nothing of it is under
-/// way; or, if it is dead, cut off or hangs, our endpoint says that what its endpoint posted has landed or never will.
-/// Until one of them says so, the blocks stay in quarantine.
-void decode_worker_state::fence(request_id id, const prefill_peer& peer) {
+/// Asks the writer of a landing that is over to write no more; its blocks are in quarantine until it says so, or is fenced.
+void decode_worker_state::abandon(request_id id, const prefill_peer& peer) {
   auto& config = core_.config();
-  auto number = ++last_landing_;
+  auto number = ++last_abandoned_;
   abandoned_.emplace(number, abandoned_landing{id, peer});
-  self_->request(peer.worker, config.peer_time_max, abandon_landing{id, config.id, config.worker_epoch})
+  self_->request(peer.worker, config.answer_time_max, abandon_landing{id, config.id, config.worker_epoch})
     .then(
       [this, number, id] {
         if (abandoned_.erase(number) > 0)
           release(id);
       },
-      [this, number](const caf::error&) { fence_without_writer(number); });
+      [this, number](const caf::error&) { fence_abandoned(number); });
 }
 
 /// A writer that is dead or cut off never answers, and its link may be back before the time-out.
@@ -198,25 +203,23 @@ void decode_worker_state::lose_writer(const caf::actor_addr& worker) {
     if (landing.peer.worker.address() == worker)
       unanswered.push_back(number);
   for (auto number : unanswered)
-    fence_without_writer(number);
+    fence_abandoned(number);
 }
 
-void decode_worker_state::fence_without_writer(std::uint64_t number) {
+void decode_worker_state::fence_abandoned(std::uint64_t number) {
   if (auto landing = abandoned_.extract(number))
-    fence_endpoint(landing.mapped().request, landing.mapped().peer.endpoint);
+    fence(landing.mapped().request, landing.mapped().peer.endpoint);
 }
 
-void decode_worker_state::fence_endpoint(request_id id, transport_peer writer) {
-  // What was described to the writer is withdrawn with the fence.
+/// Takes the right to write from all writers of an endpoint, which may be our own, and waits for what it posted before.
+void decode_worker_state::fence(request_id id, transport_peer writer) {
   region_descriptions_.erase(writer);
-  auto again = [this, id, writer] {
-    self_->run_delayed(fence_retry, [this, id, writer] { fence_endpoint(id, writer); });
-  };
+  auto again = [this, id, writer] { self_->run_delayed(fence_retry, [this, id, writer] { fence(id, writer); }); };
   if (!core_.endpoint()) {
     again(); // the supervisor starts the next one
     return;
   }
-  self_->request(core_.endpoint(), core_.config().peer_time_max, fence_writer{writer})
+  self_->request(core_.endpoint(), core_.config().answer_time_max, fence_writer{writer})
     .then([this, id] { release(id); }, [again](const caf::error&) { again(); });
 }
 

@@ -69,7 +69,7 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
   if (askers_.insert(asker).second)
     self_->monitor(asker);
   auto promise = self_->make_response_promise<prefill_completed>();
-  jobs_.insert_or_assign(what.request, job{std::move(landing), std::move(asker), promise, {}, {}, 0, deadline});
+  jobs_.insert_or_assign(what.request, job{++last_job_, std::move(landing), std::move(asker), promise, {}, {}, 0, deadline});
   core_.advance();
   return promise;
 }
@@ -93,10 +93,13 @@ caf::result<void> prefill_worker_state::abandon(const abandon_landing& what) {
   if (auto i = jobs_.find(what.request);
       i != jobs_.end() && i->second.landing.owner == what.owner && i->second.landing.owner_epoch == what.owner_epoch)
     cancel(what.request, {errc::cancelled, "the decode worker gave the landing up"});
-  auto i = writing_.find(what.request);
-  if (i == writing_.end())
+  if (!is_writing_for(what))
     return caf::unit;
-  return i->second.abandoned.emplace_back(self_->make_response_promise<void>());
+  return abandoned_.emplace_back(abandoning{what, self_->make_response_promise<void>()}).promise;
+}
+
+bool prefill_worker_state::is_writing_for(const abandon_landing& what) const {
+  return std::ranges::any_of(writing_, [&](auto& kv) { return kv.second.whose == what; });
 }
 
 void prefill_worker_state::act(scheduler_events& events) {
@@ -140,36 +143,43 @@ void prefill_worker_state::push(const scheduler_events::computed& computed) {
     return;
   }
   order.source = core_.region();
-  ++writing_[computed.id].pushes;
+  auto number = job.number;
+  auto& under_way = writing_[number];
+  under_way.whose = {computed.id, job.landing.owner, job.landing.owner_epoch};
+  ++under_way.pushes;
   auto patience =
-    std::max<std::chrono::nanoseconds>(order.time_left, std::chrono::milliseconds{1}) + core_.config().peer_time_max;
+    std::max<std::chrono::nanoseconds>(order.time_left, std::chrono::milliseconds{1}) + core_.config().answer_time_max;
   self_->request(core_.endpoint(), patience, std::move(order))
-    .then([this, id = computed.id](const blocks_pushed&) { pushed(id); },
-          [this, id = computed.id](const caf::error& e) {
-            give_up(id, e);
-            push_ended(id);
-            core_.advance();
-          });
+    .then(
+      [this, id = computed.id, number](const blocks_pushed&) {
+        push_ended(number);
+        answer_if_done(id);
+        core_.advance();
+      },
+      [this, id = computed.id, number](const caf::error& e) {
+        if (auto job = jobs_.find(id); job != jobs_.end() && job->second.number == number)
+          give_up(id, e);
+        push_ended(number);
+        core_.advance();
+      });
 }
 
-void prefill_worker_state::pushed(request_id request) {
-  push_ended(request);
-  answer_if_done(request);
-  core_.advance();
-}
-
-void prefill_worker_state::push_ended(request_id request) {
-  auto i = writing_.find(request);
+void prefill_worker_state::push_ended(std::uint64_t job_number) {
+  auto i = writing_.find(job_number);
   if (i == writing_.end() || --i->second.pushes > 0)
     return;
-  auto done = writing_.extract(i);
-  for (auto& promise : done.mapped().abandoned)
-    promise.deliver();
+  writing_.erase(i);
+  std::erase_if(abandoned_, [this](auto& waiting) {
+    if (is_writing_for(waiting.what))
+      return false;
+    waiting.promise.deliver();
+    return true;
+  });
 }
 
 void prefill_worker_state::answer_if_done(request_id request) {
   auto i = jobs_.find(request);
-  if (i == jobs_.end() || !i->second.first || writing_.contains(request))
+  if (i == jobs_.end() || !i->second.first || writing_.contains(i->second.number))
     return;
   auto job = std::move(i->second);
   jobs_.erase(i);

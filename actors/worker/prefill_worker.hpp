@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,6 +36,8 @@ public:
 private:
   ///   computing ──▶ computed (first token known) ──▶ answered, when no push is under way
   struct job {
+    /// Of this life of the worker: a request's next job is another.
+    std::uint64_t number = 0;
     kv_landing landing;
     caf::actor_addr asker;
     caf::typed_response_promise<prefill_completed> promise;
@@ -44,27 +47,36 @@ private:
     steady_time deadline;
   };
 
-  /// Pushes of one request that the endpoint has not answered, and who waits for the last of them.
+  /// Pushes of one job that the endpoint has not answered. They may outlive the job.
   struct writing {
+    abandon_landing whose;
     std::uint32_t pushes = 0;
-    std::vector<caf::typed_response_promise<void>> abandoned;
+  };
+
+  /// Who waits for the last push into a landing.
+  struct abandoning {
+    abandon_landing what;
+    caf::typed_response_promise<void> promise;
   };
 
   caf::result<prefill_completed> prefill(prefill_request&);
   void cancel(request_id, const error& why);
   void lose_asker(const caf::actor_addr&);
   caf::result<void> abandon(const abandon_landing&);
-  void push_ended(request_id);
+  bool is_writing_for(const abandon_landing&) const;
+  void push_ended(std::uint64_t job_number);
   void act(scheduler_events&);
   void push(const scheduler_events::computed&);
-  void pushed(request_id);
   void give_up(request_id, const caf::error&);
   void answer_if_done(request_id);
 
   prefill_worker_actor::pointer self_;
   worker_core<prefill_worker_actor> core_;
   std::unordered_map<request_id, job> jobs_;
-  std::unordered_map<request_id, writing> writing_;
+  std::uint64_t last_job_ = 0;
+  /// By the number of the job.
+  std::map<std::uint64_t, writing> writing_;
+  std::vector<abandoning> abandoned_;
   /// Decode workers that are monitored: for one that is gone nothing is computed.
   std::set<caf::actor_addr> askers_;
 };

@@ -103,8 +103,8 @@ struct scheduler_events {
     errc code = errc::none;
     std::string context;
   };
-  /// A landing sequence has its blocks: ask a prefill worker to fill them. Or, if
-  /// `first_missing_block` equals blocks.size(): never happens, at least one token is left to compute.
+  /// A landing sequence has its blocks: ask a prefill worker to fill them. At least one is missing, since at least one
+  /// token is left to compute.
   struct reserved {
     request_id id;
     /// Block table of the whole prompt.

@@ -27,12 +27,14 @@ struct worker_config {
   scheduler_config limits;
   /// How often it reports its load, expires what is late, and looks for a restarted directory.
   std::chrono::milliseconds tick_interval{100};
-  /// A step that is not back in this time, its wait behind others included, means a hung device.
   /// A landing into which nothing arrives for so long is given up.
   std::chrono::nanoseconds landing_lease = std::chrono::seconds{30};
+  /// A step that is not back in this time, its wait behind others included, means a hung device.
   std::chrono::nanoseconds step_time_max = std::chrono::seconds{300};
-  /// How long a hub may take to acknowledge a batch, or an endpoint to register or fence.
-  std::chrono::seconds peer_time_max{30};
+  /// How long others may take to answer a worker: a hub to acknowledge a batch (else its requests are given up), an
+  /// endpoint to register or fence (else it is asked again), a prefill worker to say that it writes no more (else it is
+  /// fenced: so long the blocks of its landings stay in quarantine).
+  std::chrono::seconds answer_time_max{30};
 };
 
 } // namespace troupe

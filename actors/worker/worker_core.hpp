@@ -75,7 +75,7 @@ public:
       return;
     endpoint_ = endpoint;
     self_->monitor(endpoint_);
-    self_->request(endpoint_, config_.peer_time_max, register_region{memory_}, caf::actor_cast<kv_sink_actor>(self_))
+    self_->request(endpoint_, config_.answer_time_max, register_region{memory_}, caf::actor_cast<kv_sink_actor>(self_))
       .then(
         [this, endpoint](const region_registered& registered) {
           if (endpoint != endpoint_)

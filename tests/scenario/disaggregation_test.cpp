@@ -196,6 +196,21 @@ TEST_CASE("blocks of a landing whose writer died stay in quarantine until what w
   check_all_free(node, decode_1);
 }
 
+TEST_CASE("a prompt that is processed for a second decode worker does not wait for what goes to the one that died") {
+  scenario node{{.decode_workers = 2, .faults = {.hold_completion = {0}}}};
+  node.start(scenario::make_request(1, 100));
+  node.settle();
+  const auto first = node.load_of(decode_1).running == 1 ? decode_1 : std::string{"troupe.decode-worker/2"};
+  REQUIRE(node.load_of(first).running == 1);
+  node.kill(first);
+  node.advance(std::chrono::milliseconds{500});
+  CHECK(node.client(1).tokens == aggregated_text(100));
+  CHECK(node.metric("kv-landings-completed", "decode") == 1);
+  node.transport()->release();
+  node.settle();
+  check_all_free(node, prefill_1);
+}
+
 TEST_CASE("an arrival of an earlier life of the worker counts for nothing") {
   scenario node{{.faults = {.hold_arrival = {2}}}};
   node.start(scenario::make_request(1, 100));
