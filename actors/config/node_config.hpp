@@ -51,14 +51,18 @@ struct cluster_section {
   friend bool operator==(const cluster_section&, const cluster_section&) = default;
 };
 
+/// What weights are kept as in memory.
+enum class weight_dtype : std::uint8_t { automatic, f32, bf16, q8_0 };
+
 /// `model`: what the node serves, or knows to be served elsewhere.
 struct model_section {
   /// Required. Absolute after reading.
   std::filesystem::path path;
   std::string name;
+  weight_dtype dtype = weight_dtype::automatic;
 
   /// Its name in requests.
-  std::string served_name() const { return name.empty() ? path.stem().string() : name; }
+  std::string served_name() const;
 
   friend bool operator==(const model_section&, const model_section&) = default;
 };

@@ -26,6 +26,7 @@
 #include "actors/node/frontend_child.hpp"
 #include "actors/node/isolated_workers.hpp"
 #include "actors/node/lease_keeper.hpp"
+#include "actors/node/loading_report.hpp"
 #include "actors/node/local_services.hpp"
 #include "actors/node/node_children.hpp"
 #include "actors/node/node_links.hpp"
@@ -86,19 +87,25 @@ bool is_readable(int fd) {
   return fd >= 0 && ::poll(&what, 1, 0) == 1;
 }
 
-/// Loads the model, with a line per tenth of it.
+gpu::host::weight_format format_of(weight_dtype dtype) {
+  switch (dtype) {
+    case weight_dtype::automatic: return gpu::host::weight_format::as_stored;
+    case weight_dtype::f32: return gpu::host::weight_format::f32;
+    case weight_dtype::bf16: return gpu::host::weight_format::bf16;
+    case weight_dtype::q8_0: return gpu::host::weight_format::q8_0;
+  }
+  return gpu::host::weight_format::as_stored;
+}
+
 expected<loaded_model, error> load_with_progress(const node_config& config) {
   auto mock = config.executor.kind == executor_kind::mock;
   auto computes = !mock && !worker_names(config).empty();
-  std::uint64_t tenth = 0;
-  auto progress = [&](gpu::host::load_progress p) {
-    auto now = p.bytes_total == 0 ? 10 : p.bytes_done * 10 / p.bytes_total;
-    if (now > tenth)
-      log_info("model", "loading", {{"percent", std::to_string(now * 10)}, {"bytes", std::to_string(p.bytes_done)}});
-    tenth = now;
-  };
-  auto model =
-    load_model(config.model.path, config.model.name, computes ? load_weights::yes : load_weights::no, progress);
+  loading_report report;
+  auto model = load_model({.path = config.model.path,
+                           .name = config.model.served_name(),
+                           .weights = computes ? load_weights::yes : load_weights::no,
+                           .format = format_of(config.model.dtype),
+                           .progress = [&report](gpu::host::load_progress p) { report.update(p); }});
   if (model)
     model->served.mock = mock;
   return model;
@@ -108,7 +115,7 @@ expected<loaded_model, error> load_with_progress(const node_config& config) {
 expected<std::vector<served_model>, error> load_known_models(const node_config& config, const served_model& first) {
   std::vector<served_model> result{first};
   for (auto& section : config.further_models) {
-    auto model = load_model(section.path, section.name, load_weights::no);
+    auto model = load_model({.path = section.path, .name = section.served_name()});
     if (!model)
       return unexpected{model.error()};
     result.push_back(std::move(model->served));
