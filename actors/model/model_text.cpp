@@ -117,6 +117,12 @@ bool is_gguf(const std::filesystem::path& path) {
 
 } // namespace
 
+bool is_model(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored) || path.extension() == ".json"
+         || (std::filesystem::is_regular_file(path, ignored) && is_gguf(path));
+}
+
 expected<model_text, error> open_model_text(const std::filesystem::path& path, std::uint32_t vocabulary) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <memory>
 #include <string>
 
@@ -33,5 +32,8 @@ struct model_text {
 /// their tokenizer lacks, and tokenizers have tokens that their model lacks. errc::resource with a sentence that names
 /// the file and what is wrong.
 expected<model_text, error> open_model_text(const std::filesystem::path&, std::uint32_t vocabulary = 0);
+
+/// Whether a path looks like what open_model_text takes, and not like a template by itself.
+bool is_model(const std::filesystem::path&);
 
 } // namespace troupe

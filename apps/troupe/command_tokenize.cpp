@@ -4,8 +4,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "actors/model/model_text.hpp"
 #include "apps/troupe/commands.hpp"
-#include "apps/troupe/model_file.hpp"
 #include "apps/troupe/standard_streams.hpp"
 #include "text/tokenizer.hpp"
 
@@ -46,19 +46,20 @@ void print_ids(const std::vector<token_id>& ids) {
 } // namespace
 
 exit_code command_tokenize(const tokenize_options& options) {
-  const auto tokenizer = open_tokenizer(options.model_file);
-  if (!tokenizer)
-    return complain(tokenizer.error().context, exit_code::resource);
+  const auto model = open_model_text(options.model_file);
+  if (!model)
+    return complain(model.error().context, exit_code::resource);
+  const auto& tokenizer = *model->tokenizer;
   const auto input = read_standard_input();
   if (!input)
     return exit_code::usage;
   if (options.direction == tokenize_direction::encode) {
-    print_ids(tokenizer->encode(*input));
+    print_ids(tokenizer.encode(*input));
   } else {
-    const auto ids = parse_ids(*input, tokenizer->size());
+    const auto ids = parse_ids(*input, tokenizer.size());
     if (!ids)
       return complain(ids.error().context, exit_code::usage);
-    const std::string text = tokenizer->decode(*ids, text::special_output::keep);
+    const std::string text = tokenizer.decode(*ids, text::special_output::keep);
     std::fwrite(text.data(), 1, text.size(), stdout);
   }
   return flush_standard_output() ? exit_code::ok : exit_code::resource;

@@ -99,7 +99,9 @@ void add_check(CLI::App& app, action& chosen) {
 void add_tokenize(CLI::App& app, action& chosen) {
   auto* command = app.add_subcommand("tokenize", "Text on standard input to a JSON array of token ids");
   auto options = std::make_shared<tokenize_options>();
-  command->add_option("model", options->model_file, "GGUF file")->required()->type_name("MODEL.gguf");
+  command->add_option("model", options->model_file, "GGUF file, tokenizer.json, or a directory with one")
+    ->required()
+    ->type_name("MODEL.gguf|tokenizer.json|DIRECTORY");
   command->add_flag_callback(
     "--decode", [options] { options->direction = tokenize_direction::decode; }, "The reverse: ids to text");
   command->callback([options, &chosen] { chosen = [options] { return command_tokenize(*options); }; });
@@ -108,9 +110,9 @@ void add_tokenize(CLI::App& app, action& chosen) {
 void add_render(CLI::App& app, action& chosen) {
   auto* command = app.add_subcommand("render", "A JSON context on standard input to the text of a chat template");
   auto options = std::make_shared<render_options>();
-  command->add_option("template", options->file, "GGUF file, whose template is taken, or a Jinja file")
+  command->add_option("template", options->file, "Jinja file, or a model whose template is taken: GGUF file, tokenizer.json, or a directory with one")
     ->required()
-    ->type_name("MODEL.gguf|TEMPLATE.jinja");
+    ->type_name("TEMPLATE.jinja|MODEL.gguf|tokenizer.json|DIRECTORY");
   command->add_option("--now", options->now, "Local time that the template sees, like 2024-07-26T12:00:00")
     ->type_name("ISO8601");
   command->callback([options, &chosen] { chosen = [options] { return command_render(*options); }; });

@@ -6,12 +6,8 @@
 
 #include "messages/errc.hpp"
 #include "messages/expected.hpp"
-#include "text/tokenizer.hpp"
 
 namespace troupe {
-
-/// The tokenizer of a GGUF file. Errors name the file.
-expected<text::tokenizer, error> open_tokenizer(const std::filesystem::path& gguf_file);
 
 /// The source of a chat template, and the names that templates expect of the model it came with.
 struct template_source {
@@ -21,7 +17,7 @@ struct template_source {
   std::string eos_token;
 };
 
-/// The template of a GGUF file, or a file that is a template. Errors name the file.
+/// The template of a model (see open_model_text), or a file that is a template. Errors name the file.
 expected<template_source, error> open_template(const std::filesystem::path& file);
 
 } // namespace troupe

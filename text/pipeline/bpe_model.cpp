@@ -2,7 +2,12 @@
 #include "text/pipeline/bpe_model.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
+
+#if defined(__SSE2__)
+  #include <emmintrin.h>
+#endif
 
 #include "text/pipeline/byte_alphabet.hpp"
 #include "text/unicode.hpp"
@@ -14,7 +19,7 @@ namespace {
 constexpr token_id no_token = std::numeric_limits<token_id>::max();
 constexpr std::uint32_t no_symbol = std::numeric_limits<std::uint32_t>::max();
 /// Up to so many symbols the best pair is sought by looking at all of them.
-constexpr std::size_t few_symbols_max = 32;
+constexpr std::size_t few_symbols_max = 64;
 constexpr std::string_view space_mark = "\xE2\x96\x81";
 
 std::uint32_t rank_of(merge_table::packed pair) { return static_cast<std::uint32_t>(pair >> 32); }
@@ -137,34 +142,76 @@ void bpe_model::add_symbols(std::string_view word, workspace& w) const {
 
 // -- merging --------------------------------------------------------------------------------------
 
+namespace {
+
+constexpr std::uint32_t no_rank = 0x7FFF'FFFF;
+
+/// Symbols in their places; those that are merged away are skipped by `next` and `previous`.
+struct few_symbols {
+  alignas(16) std::array<std::uint32_t, few_symbols_max> ranks;
+  std::array<token_id, few_symbols_max> results;
+  std::array<std::uint8_t, few_symbols_max + 1> next;
+  std::array<std::uint8_t, few_symbols_max + 1> previous;
+
+  void set(std::size_t left, merge_table::packed pair) {
+    ranks[left] = pair == merge_table::none ? no_rank : rank_of(pair);
+    results[left] = result_of(pair);
+  }
+
+  /// The place of the first pair of the lowest rank among the first `n`, which is a multiple of 4; `n` if no pair
+  /// merges.
+  std::size_t find_best(std::size_t n) const {
+#if defined(__SSE2__)
+    const auto* all = reinterpret_cast<const __m128i*>(ranks.data());
+    auto least = _mm_load_si128(all);
+    for (std::size_t i = 1; i < n / 4; ++i) {
+      const auto some = _mm_load_si128(all + i);
+      const auto is_more = _mm_cmpgt_epi32(least, some);
+      least = _mm_or_si128(_mm_and_si128(is_more, some), _mm_andnot_si128(is_more, least));
+    }
+    alignas(16) std::array<std::uint32_t, 4> lanes;
+    _mm_store_si128(reinterpret_cast<__m128i*>(lanes.data()), least);
+    const auto best = std::min(std::min(lanes[0], lanes[1]), std::min(lanes[2], lanes[3]));
+    if (best == no_rank)
+      return n;
+    const auto wanted = _mm_set1_epi32(static_cast<int>(best));
+    for (std::size_t i = 0;; ++i)
+      if (const auto hits = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_load_si128(all + i), wanted))))
+        return 4 * i + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(hits)));
+#else
+    const auto* best = std::min_element(ranks.begin(), ranks.begin() + n);
+    return *best == no_rank ? n : static_cast<std::size_t>(best - ranks.begin());
+#endif
+  }
+};
+
+} // namespace
+
 void bpe_model::merge_few(workspace& w) const {
   auto& symbols = w.symbols;
-  std::array<merge_table::packed, few_symbols_max> pairs;
-  auto n = symbols.size();
-  for (std::size_t i = 0; i + 1 < n; ++i)
-    pairs[i] = merges_.find(symbols[i], symbols[i + 1]);
-  for (;;) {
-    std::size_t best = 0;
-    auto rank = std::numeric_limits<std::uint32_t>::max();
-    for (std::size_t i = 0; i + 1 < n; ++i)
-      if (rank_of(pairs[i]) < rank) {
-        rank = rank_of(pairs[i]);
-        best = i;
-      }
-    if (rank == std::numeric_limits<std::uint32_t>::max())
-      break;
-    symbols[best] = result_of(pairs[best]);
-    for (auto i = best + 1; i + 1 < n; ++i) {
-      symbols[i] = symbols[i + 1];
-      pairs[i - 1] = pairs[i];
-    }
-    --n;
-    if (best + 1 < n)
-      pairs[best] = merges_.find(symbols[best], symbols[best + 1]);
-    if (best > 0)
-      pairs[best - 1] = merges_.find(symbols[best - 1], symbols[best]);
+  const auto n = symbols.size();
+  const auto padded = (n + 3) / 4 * 4;
+  few_symbols few;
+  few.ranks.fill(no_rank);
+  for (std::size_t i = 0; i < padded; ++i) {
+    few.next[i] = static_cast<std::uint8_t>(i + 1);
+    few.previous[i + 1] = static_cast<std::uint8_t>(i);
+    few.set(i, i + 1 < n ? merges_.find(symbols[i], symbols[i + 1]) : merge_table::none);
   }
-  symbols.resize(n);
+  for (auto best = few.find_best(padded); best != padded; best = few.find_best(padded)) {
+    const std::size_t right = few.next[best];
+    symbols[best] = few.results[best];
+    symbols[right] = no_token;
+    few.ranks[right] = no_rank;
+    const std::size_t behind = few.next[best] = few.next[right];
+    few.previous[behind] = static_cast<std::uint8_t>(best);
+    few.set(best, behind < n ? merges_.find(symbols[best], symbols[behind]) : merge_table::none);
+    if (best > 0) {
+      const std::size_t before = few.previous[best];
+      few.set(before, merges_.find(symbols[before], symbols[best]));
+    }
+  }
+  std::erase(symbols, no_token);
 }
 
 void bpe_model::merge_many(workspace& w) const {
@@ -219,10 +266,10 @@ void bpe_model::encode(std::string_view word, workspace& w, token_buffer& to) co
     if (const auto whole = words_.find(word); whole != words_.end())
       return to.push(whole->second);
   add_symbols(word, w);
-  if (w.symbols.size() <= few_symbols_max)
-    merge_few(w);
-  else
+  if (w.symbols.size() > few_symbols_max)
     merge_many(w);
+  else if (w.symbols.size() > 1)
+    merge_few(w);
   auto* place = to.reserve(w.symbols.size());
   if (virtual_characters_.empty()) {
     std::ranges::copy(w.symbols, place);

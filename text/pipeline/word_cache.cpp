@@ -26,11 +26,11 @@ word_cache::long_match word_cache::find_long(std::string_view word) const {
 }
 
 void word_cache::insert_long(std::string_view word, std::span<const token_id> tokens) {
-  if (word.size() > long_bytes_max || tokens.size() > 16)
+  if (word.size() > long_bytes_max || tokens.size() > long_tokens_max)
     return;
   auto& slot = long_slots_[long_index(word)];
   slot.bytes = static_cast<std::uint8_t>(word.size());
-  slot.count = static_cast<std::uint8_t>(tokens.size());
+  slot.count = static_cast<std::uint32_t>(tokens.size());
   std::memcpy(slot.text.data(), word.data(), word.size());
   std::ranges::copy(tokens, slot.tokens.begin());
 }

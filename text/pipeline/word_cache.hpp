@@ -14,9 +14,9 @@
 
 namespace troupe::text {
 
-/// The tokens of words that occurred lately, so that a model encodes each of them once. Of fixed size (2.5 MiB), for
+/// The tokens of words that occurred lately, so that a model encodes each of them once. Of fixed size (3 MiB), for
 /// one thread at a time. Short words with few tokens lie in sets of two, side by side in a cache line; the older
-/// one is forgotten for a new one. What needs more room, up to 60 bytes and 16 tokens, lies elsewhere.
+/// one is forgotten for a new one. What needs more room, up to 31 bytes and 7 tokens, lies elsewhere.
 class word_cache {
 public:
   /// A word of at most 15 bytes, its length in the last byte: never 0.
@@ -84,6 +84,9 @@ public:
   void insert_long(std::string_view word, std::span<const token_id> tokens);
 
 private:
+  static constexpr std::size_t long_bytes_max = 31;
+  static constexpr std::size_t long_tokens_max = 7;
+
   struct short_slot {
     key word{};
     std::array<token_id, short_tokens_max> tokens{};
@@ -93,17 +96,16 @@ private:
     std::array<short_slot, 2> slots;
   };
   struct alignas(64) long_slot {
+    std::array<token_id, long_tokens_max> tokens{};
+    std::array<char, long_bytes_max> text{};
     std::uint8_t bytes = 0;
-    std::uint8_t count = 0;
-    std::array<char, 62> text{};
-    std::array<token_id, 16> tokens{};
+    std::uint32_t count = 0;
   };
 
   static constexpr int set_bits = 15;
   static constexpr std::size_t set_count = std::size_t{1} << set_bits;
-  static constexpr int long_bits = 12;
+  static constexpr int long_bits = 14;
   static constexpr std::size_t long_count = std::size_t{1} << long_bits;
-  static constexpr std::size_t long_bytes_max = 60;
 
   static constexpr std::uint64_t swapped(std::uint64_t v) {
     std::uint64_t result = 0;

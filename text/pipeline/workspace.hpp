@@ -20,7 +20,7 @@ struct workspace {
   std::string normalized;
 };
 
-/// Workspaces that no call uses. At most 16 are kept, 48 MiB in all, so that memory does not grow with threads
+/// Workspaces that no call uses. At most 16 are kept, 50 MiB in all, so that memory does not grow with threads
 /// that came and went.
 class workspace_pool {
 public:

@@ -36,7 +36,7 @@ public:
   bool is_object() const { return element_ && element_->is_object(); }
 
   json_node operator[](std::string_view key) const {
-    const auto path = path_.empty() ? std::string{key} : path_ + '.' + std::string{key};
+    const auto path = path_ + '.' + std::string{key};
     simdjson::dom::element found;
     if (!is_object() || element_->at_key(key).get(found) != simdjson::SUCCESS)
       return {path, *fault_};
@@ -127,7 +127,7 @@ private:
 /// A document of at most 256 MiB and 64 levels.
 class json_document {
 public:
-  /// The root, or a fault noted under `name`.
+  /// The root, whose path is `name`; a null node and a fault if the text is no JSON.
   json_node parse(std::string_view text, std::string_view name, json_fault& fault);
 
 private:

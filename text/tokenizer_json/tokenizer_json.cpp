@@ -76,10 +76,10 @@ void place_added_tokens(const json_node& node, tokenizer_description& d) {
 expected<tokenizer_description, error> read_tokenizer_json(std::string_view json) {
   json_fault fault;
   json_document document;
-  const auto root = document.parse(json, "tokenizer.json", fault);
+  const auto root = document.parse(json, "$", fault);
   tokenizer_description d;
   if (!fault.first && !root.is_object())
-    fault.note("tokenizer.json", "is no object");
+    fault.note("$", "is no object");
   if (!fault.first) {
     d.added = read_added_tokens(root["added_tokens"]);
     read_normalizer(root["normalizer"], d.normalizer);
