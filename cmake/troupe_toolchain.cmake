@@ -15,7 +15,9 @@ find_program(TROUPE_CCACHE ccache)
 if(TROUPE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER
       "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${TROUPE_CCACHE}")
-  add_compile_options(-fpch-preprocess)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-fpch-preprocess)
+  endif()
 endif()
 find_program(TROUPE_MOLD mold)
 find_program(TROUPE_LLD ld.lld)
@@ -33,8 +35,10 @@ if(TROUPE_WARNINGS_AS_ERRORS)
 endif()
 if(TROUPE_SANITIZE)
   set(CMAKE_CXX_FLAGS_RELEASE "-O1 -g1") # compiled for checks, not for speed
-  # GCC 12 loses track of std::optional and std::variant in instrumented code.
-  add_compile_options(-Wno-maybe-uninitialized)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC 12 loses track of std::optional and std::variant in instrumented code.
+    add_compile_options(-Wno-maybe-uninitialized)
+  endif()
   add_compile_options(-fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TROUPE_SANITIZE})
 endif()
