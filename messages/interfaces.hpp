@@ -5,7 +5,7 @@
 #include "messages/type_ids.hpp"
 
 // Every actor interface of Troupe on one page; stream_hub_actor, request_session_actor,
-// transport_endpoint_actor and the two sinks, whose handles travel in messages, are in
+// transport_endpoint_actor, node_gate_actor and the three sinks, whose handles travel in messages, are in
 // interfaces_fwd.hpp. A device's interface carries executor types and is local to its process:
 // actors/worker/device_interface.hpp.
 namespace troupe {

@@ -35,8 +35,9 @@ struct node_hello;
 
 /// The door of a node for other nodes.
 using node_gate_actor = caf::typed_actor<
-  // A node presents itself; the response is who answers. Refused with errc::invalid_argument if it belongs to
-  // another cluster, or has the name of another node.
+  // A node presents itself; the response is who answers. Refused with errc::invalid_argument if it belongs to another
+  // cluster, speaks another wire version or has the name of another node; stale if that name has been started again
+  // since; unavailable if the connection has no way back.
   auto(node_hello)->caf::result<node_hello>,
   // What the other node offers.
   auto(fleet_share)->caf::result<void>>;
@@ -55,7 +56,8 @@ using transport_endpoint_actor = caf::typed_actor<
   // Registers memory; arrivals in it are reported to the sink. Ends when the sink does.
   auto(register_region, kv_sink_actor)->caf::result<region_registered>, auto(describe_region)->caf::result<std::string>,
   auto(push_blocks)->caf::result<blocks_pushed>,
-  // Responds when nothing that the endpoint posted earlier can still land here.
+  // Withdraws what was described to the writing endpoint, which may be this one; responds when nothing that it posted
+  // earlier can still land here.
   auto(fence_writer)->caf::result<void>>;
 
 } // namespace troupe

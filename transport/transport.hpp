@@ -16,8 +16,8 @@
 // The seam between those who want bytes moved and those who move them. It knows no requests.
 namespace troupe::transport {
 
-/// One life of an endpoint as others see it: drawn at random by it, so that no two in a cluster are alike. All back ends
-/// of an endpoint have the same.
+/// One life of an endpoint as others see it: drawn at random by it, so that no two in a cluster are alike. All back
+/// ends of an endpoint have the same.
 using peer_id = strong_id<struct peer_id_tag>;
 /// One posted operation of one back end, never used twice.
 using ticket = strong_id<struct ticket_tag>;
@@ -109,7 +109,8 @@ public:
                                         steady_time deadline) = 0;
 
   /// Asks for an early end. The operation completes exactly once: with cancelled, or as if nobody had
-  /// asked. Until then its bytes may move. Unknown and completed tickets are ignored.
+  /// asked. Until then its bytes may move. Unknown and completed tickets are ignored. For back ends that stand on
+  /// others; actors give a write a deadline instead, and what is queued for a peer ends when that is forgotten.
   virtual void cancel(ticket) = 0;
 
   /// Completes once nothing that `peer` posted before this call can still land in a region of ours: all

@@ -13,6 +13,14 @@
 
 namespace troupe {
 
+namespace {
+
+/// How long the error events of streams that ended at a drain's limit may take to leave; less than the second that the
+/// supervisor waits beyond it.
+constexpr std::chrono::milliseconds last_words_max{500};
+
+} // namespace
+
 rest_gateway_state::rest_gateway_state(rest_gateway_actor::pointer self, rest_gateway_config config)
   : self_(self), config_(std::move(config)) {}
 
@@ -77,10 +85,10 @@ expected<void, error> rest_gateway_state::start() {
   server_->run({
     [api = api_](std::shared_ptr<http_exchange> exchange) { api->handle(std::move(exchange)); },
     [api = api_](std::string_view path, std::uint16_t status) { api->observe_answer(path, status); },
-    [api = api_] { api->stop({errc::draining, "the gateway ended"}); },
-    [](int fd, std::string_view why) {
-      log_stranger("gateway", "a connection was refused", address_behind(fd), why);
+    [api = api_] {
+      api->stop({errc::draining, "the gateway ended"});
     },
+    [](int fd, std::string_view why) { log_stranger("gateway", "a connection was refused", address_behind(fd), why); },
   });
   return {};
 }
@@ -101,12 +109,19 @@ rest_api::callbacks rest_gateway_state::api_callbacks() {
     send_gateway(close_choices{std::move(requests)});
   };
   out.status.on_health = [send_gateway](std::uint64_t question) { send_gateway(health_question{question}); };
-  // The last answers must also have left, not only be written.
-  out.on_drained = [send_gateway, server = server_.get()] {
-    server->await_flushed([send_gateway] { send_gateway(streams_drained{}); });
-  };
+  out.on_drained = tell_when_flushed();
   out.status.metrics_text = [&registry = self_->system().metrics()] { return metrics_text(registry); };
   return out;
+}
+
+/// Says that all is drained when the last answers have left, and not only are written. For the I/O thread.
+std::function<void()> rest_gateway_state::tell_when_flushed() {
+  return [gateway = caf::actor_cast<caf::actor_addr>(self_), server = server_.get()] {
+    server->await_flushed([gateway] {
+      if (auto alive = caf::actor_cast<rest_gateway_actor>(gateway))
+        caf::anon_send(alive, streams_drained{});
+    });
+  };
 }
 
 void rest_gateway_state::open(open_request& request) {
@@ -132,8 +147,11 @@ caf::result<void> rest_gateway_state::drain(const drain_request& request) {
   self_->run_delayed(request.time_left, [this] {
     if (drained_)
       return;
-    server_->lane()->post([api = api_] { api->stop({errc::draining, "the node ended before the answer did"}); });
-    on_drained();
+    server_->lane()->post([api = api_, tell = tell_when_flushed()] {
+      api->stop({errc::draining, "the node ended before the answer did"});
+      tell();
+    });
+    self_->run_delayed(last_words_max, [this] { on_drained(); });
   });
   return promise;
 }

@@ -55,6 +55,7 @@ public:
 private:
   expected<void, error> start();
   rest_api::callbacks api_callbacks();
+  std::function<void()> tell_when_flushed();
   void open(open_request&);
   caf::result<void> drain(const drain_request&);
   void ask_health(health_question);

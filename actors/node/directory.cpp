@@ -44,8 +44,12 @@ caf::result<void> directory_state::introduce(fleet_member who) {
     self_->demonitor(i->second.who.handle);
   }
   self_->monitor(who.handle);
-  auto id = who.record.id;
-  members_[id] = member{std::move(who), {}, {}, counted_, counted_};
+  member next{std::move(who), {}, {}, counted_, counted_};
+  if (i != members_.end() && i->second.who.record.worker_epoch == next.who.record.worker_epoch) {
+    next.load = i->second.load; // it is the same one, with another endpoint: if it drained it still does
+    next.progressed = i->second.progressed;
+  }
+  members_[next.who.record.id] = std::move(next);
   publish();
   return caf::unit;
 }

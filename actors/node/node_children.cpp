@@ -12,6 +12,7 @@
 #include "actors/router/router.hpp"
 #include "actors/worker/decode_worker.hpp"
 #include "actors/worker/prefill_worker.hpp"
+#include "messages/fnv1a.hpp"
 #include "messages/worker_record.hpp"
 #include "planner/policy/least_loaded.hpp"
 
@@ -87,12 +88,7 @@ child_spec worker_child(caf::actor_system& system, const node_parts& parts, cons
 
 } // namespace
 
-std::uint64_t hash_of_name(const std::string& name) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (unsigned char c : name)
-    hash = (hash ^ c) * 0x100000001b3;
-  return hash;
-}
+std::uint64_t hash_of_name(const std::string& name) { return fnv1a{}.add(name).value(); }
 
 std::string worker_name(std::uint32_t role, std::uint32_t index) {
   return std::string{role == role_prefill ? "troupe.prefill-worker/" : "troupe.decode-worker/"}

@@ -53,7 +53,7 @@ void node_links_state::listen() {
         if (config_.on_listening)
           config_.on_listening(port);
         for (auto& seed : config_.seeds)
-          add_target(seed, true);
+          add_target(seed, origin::seed);
         tick();
       },
       [this](const caf::error& e) {
@@ -82,20 +82,20 @@ void node_links_state::tick() {
 
 void node_links_state::add_target(const std::string& address) {
   if (auto parsed = parse_listen_address(address))
-    add_target(*parsed, false);
+    add_target(*parsed, origin::found);
 }
 
-void node_links_state::add_target(const listen_address& where, bool is_seed) {
+void node_links_state::add_target(const listen_address& where, origin from) {
   auto address = to_string(where);
   if (where.port == 0 || address == to_string(config_.listen) || targets_.contains(address)
       || targets_.size() >= config_.targets_max)
     return;
   auto& t = targets_[address];
   t.where = where;
-  t.is_seed = is_seed;
+  t.from = from;
   if (is_linked(address))
     return;
-  if (is_seed || to_string(config_.listen) < address)
+  if (from == origin::seed || to_string(config_.listen) < address)
     connect(address);
   else
     connect_later(t, address, config_.courtesy);
@@ -133,7 +133,7 @@ void node_links_state::greet(const std::string& address, const node_gate_actor& 
         }
         if (auto t = targets_.find(address); t != targets_.end())
           t->second.is_busy = false;
-        admit(other, address, true);
+        admit(other, address, made_by::us);
       },
       [this, address](const caf::error& e) { fail(address, from_caf_error(e).context); });
 }
@@ -147,7 +147,7 @@ void node_links_state::fail(const std::string& address, const std::string& why) 
   auto now = self_->clock().now();
   if (t.failures++ == 0)
     t.failing_since = now;
-  if (!t.is_seed && now - t.failing_since > config_.forget_after) {
+  if (t.from == origin::found && now - t.failing_since > config_.forget_after) {
     targets_.erase(i);
     return;
   }
@@ -215,11 +215,11 @@ caf::result<node_hello> node_links_state::receive_hello(const node_hello& other)
   }
   refused_.erase(other.address);
   if (other.node != config_.node)
-    admit(other, other.address, false);
+    admit(other, other.address, made_by::them);
   return hello();
 }
 
-void node_links_state::admit(const node_hello& other, const std::string& address, bool ours) {
+void node_links_state::admit(const node_hello& other, const std::string& address, made_by who) {
   auto known = links_.find(other.node);
   if (known != links_.end() && known->second.life == other.life && known->second.gate == other.gate)
     return; // made from both sides
@@ -228,7 +228,7 @@ void node_links_state::admit(const node_hello& other, const std::string& address
   if (!other.gate)
     return;
   self_->monitor(other.gate);
-  links_[other.node] = {other.life, address, other.gate, ours, 0};
+  links_[other.node] = {other.life, address, other.gate, who, 0};
   log_info("cluster", "linked", {{"node", other.node}, {"address", address}});
   add_target(address);
   if (auto t = targets_.find(address); t != targets_.end()) {
@@ -265,7 +265,7 @@ void node_links_state::drop(std::map<std::string, link>::iterator i, const std::
     self_->send(local, node_left{gone.key(), gone.mapped().life});
   auto t = targets_.find(gone.mapped().address);
   if (t != targets_.end() && !t->second.is_busy)
-    connect_later(t->second, t->first, gone.mapped().ours ? config_.backoff_first : config_.courtesy);
+    connect_later(t->second, t->first, gone.mapped().who == made_by::us ? config_.backoff_first : config_.courtesy);
 }
 
 // -- shares ---------------------------------------------------------------------------------------

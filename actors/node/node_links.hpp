@@ -79,18 +79,22 @@ public:
   local_node_links_actor::behavior_type make_behavior();
 
 private:
+  /// Who connected.
+  enum class made_by : std::uint8_t { us, them };
+  /// Of the configuration, or found in any other way.
+  enum class origin : std::uint8_t { seed, found };
+
   struct link {
     std::uint64_t life = 0;
     std::string address;
     node_gate_actor gate;
-    /// We connected.
-    bool ours = false;
+    made_by who = made_by::them;
     /// Since the last share.
     std::uint32_t silent_ticks = 0;
   };
   struct target {
     listen_address where;
-    bool is_seed = false;
+    origin from = origin::found;
     /// It is being tried, or waits to be.
     bool is_busy = false;
     std::uint32_t failures = 0;
@@ -103,7 +107,7 @@ private:
   void listen();
   void tick();
   // targets
-  void add_target(const listen_address&, bool is_seed);
+  void add_target(const listen_address&, origin);
   void add_target(const std::string& address);
   void connect(const std::string& address);
   void connect_later(target&, const std::string& address, std::chrono::milliseconds wait);
@@ -115,7 +119,7 @@ private:
   caf::result<node_hello> receive_hello(const node_hello&);
   caf::error refusal(const node_hello&) const;
   /// `address`: where it was reached, or says that it listens.
-  void admit(const node_hello&, const std::string& address, bool ours);
+  void admit(const node_hello&, const std::string& address, made_by);
   void lose(const caf::actor_addr&);
   void drop_silent();
   void drop(std::map<std::string, link>::iterator, const std::string& why);

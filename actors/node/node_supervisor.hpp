@@ -15,7 +15,8 @@
 
 namespace troupe {
 
-/// An actor that the supervisor keeps alive.
+/// An actor that the supervisor keeps alive. All "children" of a supervisor are actors of its process; a process of its
+/// own is a "child process", and the child that stands for it is the actor child_process.
 struct child_spec {
   /// For logs; also the name under which it is registered as a local service, if it is one.
   std::string name;

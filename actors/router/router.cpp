@@ -50,7 +50,8 @@ void router_state::release(request_id request) {
 
 void router_state::follow(const fleet_snapshot& fleet) {
   fleet_ = fleet;
-  std::erase_if(usage_, [this](auto& kv) { return !find_member(kv.first); });
+  // Of one that hangs, and may come back, the ledger still has requests.
+  std::erase_if(usage_, [this](auto& kv) { return kv.second.requests == 0 && !find_member(kv.first); });
   if (!fleet_.hung.empty())
     leave_hung();
 }
@@ -119,11 +120,9 @@ void router_state::book(const demand& what, const placement& where) {
 
 void router_state::unbook(const entry& e) {
   auto remove = [&](worker_id id) {
-    auto i = usage_.find(id);
-    if (i == usage_.end() || i->second.requests == 0)
-      return; // the worker left and came back in between
-    --i->second.requests;
-    i->second.tokens -= std::min(i->second.tokens, e.tokens);
+    auto& u = usage_.at(id);
+    --u.requests;
+    u.tokens -= e.tokens;
   };
   remove(e.where.decode);
   if (e.where.prefill)

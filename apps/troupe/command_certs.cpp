@@ -10,12 +10,11 @@ namespace troupe {
 namespace {
 
 exit_code exit_code_of(errc code) {
-  switch (code) {
-    case errc::invalid_argument: return exit_code::usage;
-    case errc::invalid_config: return exit_code::config;
-    case errc::resource: return exit_code::resource;
-    default: return exit_code::internal;
-  }
+  if (code == errc::invalid_argument)
+    return exit_code::usage;
+  if (code == errc::invalid_config)
+    return exit_code::config;
+  return code == errc::resource ? exit_code::resource : exit_code::internal;
 }
 
 // For a configuration: a file's path from the root, since a node may be started anywhere.

@@ -87,7 +87,8 @@ bool inspect(Inspector& f, blocks_pushed& x) {
   return f.object(x).fields(f.field("blocks", x.blocks));
 }
 
-/// Asks that nothing that this endpoint posted earlier can still land here; the response says so.
+/// Asks that nothing of this endpoint lands here any more: what it posts from now on is refused, and the response says
+/// that what it posted earlier is over.
 struct fence_writer {
   transport_peer writer;
 

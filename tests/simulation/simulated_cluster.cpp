@@ -115,7 +115,7 @@ void simulated_cluster::note_rest() {
   }
 }
 
-std::vector<std::string> simulated_cluster::faults() const {
+std::vector<std::string> simulated_cluster::violations() const {
   auto result = check_history(history_);
   for (auto& r : plan_.requests) {
     auto name = name_of(r.request.id);

@@ -24,7 +24,7 @@ public:
   const history& seen() const { return history_; }
   /// What is wrong with its course: of its history; requests that failed although somebody could serve them; and errors
   /// that are none of a client's business.
-  std::vector<std::string> faults() const;
+  std::vector<std::string> violations() const;
   /// Of everything that happened, in order: equal for equal courses.
   std::uint64_t course() const { return course_; }
   simulated_fabric& fabric() { return fabric_; }

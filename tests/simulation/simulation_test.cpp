@@ -65,12 +65,12 @@ TEST_CASE("whatever fails, requests end once, with the right text, and nothing i
       std::cout << to_string(plan);
     simulated_cluster cluster{plan};
     cluster.run();
-    auto faults = cluster.faults();
-    for (auto& f : faults)
-      std::cout << "seed " << seed << ": " << f << '\n';
-    if (!faults.empty())
+    auto violations = cluster.violations();
+    for (auto& v : violations)
+      std::cout << "seed " << seed << ": " << v << '\n';
+    if (!violations.empty())
       std::cout << to_string(plan);
-    CHECK(faults.empty());
+    CHECK(violations.empty());
     for (auto& [id, code] : cluster.failures())
       ++failures[to_string(code)];
     if (first == last)
@@ -99,7 +99,8 @@ TEST_CASE("a seed replays exactly") {
   }
 }
 
-TEST_CASE("a prefill worker that hangs for long beside a decode worker writes into no block of another when it goes on") {
+TEST_CASE(
+  "a prefill worker that hangs for long beside a decode worker writes into no block of another when it goes on") {
   auto silence = quiet();
   for (int at = 3000; at < 3060; at += 12) {
     simulation_plan plan;
@@ -119,7 +120,7 @@ TEST_CASE("a prefill worker that hangs for long beside a decode worker writes in
     simulated_cluster cluster{plan};
     cluster.run();
     CAPTURE(at);
-    CHECK(cluster.faults() == std::vector<std::string>{});
+    CHECK(cluster.violations() == std::vector<std::string>{});
   }
 }
 
@@ -132,7 +133,7 @@ TEST_CASE("fences that do not wait for a stopped writer are noticed") {
     cluster.fabric().fences_lie = true;
     cluster.run();
     late += cluster.fabric().late_landings();
-    noticed += cluster.faults().empty() ? 0 : 1;
+    noticed += cluster.violations().empty() ? 0 : 1;
   }
   MESSAGE("copies that landed after their permission had been withdrawn: " << late);
   CHECK(noticed == 1);

@@ -182,6 +182,8 @@ TEST_CASE("a worker that drains is not in the fleet any more, wherever it is") {
   draining.worker_epoch = {1};
   f.tell(draining);
   CHECK(f.known() == ids{2});
+  f.tell(a); // it has another endpoint
+  CHECK(f.known() == ids{2});
   draining.worker = {2};
   f.tell(fleet_share{"there", 5, {b}, {draining}, {}});
   CHECK(f.known() == ids{});
