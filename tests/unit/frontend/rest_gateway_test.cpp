@@ -225,7 +225,7 @@ TEST_CASE("the models are those of the present directory") {
   worker_record record;
   record.model = "bytes";
   record.roles = role_decode;
-  const fleet_snapshot full{1, {{record, nullptr}}, {}};
+  const fleet_snapshot full{{{record, nullptr}}, {}};
   raw_http_client client{node.port()};
   const auto lists_a_model = [&] {
     client.send(get("/v1/models"));
