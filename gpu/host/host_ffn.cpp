@@ -25,13 +25,11 @@ void host_model::multiply_gated(const host_ffn& by, const matrix& x, std::uint32
                           .out_stride = out.stride,
                           .tokens = tokens};
   };
-  auto gate = project(by.gate, gate_);
-  auto up = project(by.up, up_);
+  std::array products{project(by.gate, gate_), project(by.up, up_)};
+  quantise(products);
   const auto function = config().gate == gate_function::silu ? kernels_->swiglu : kernels_->geglu;
   pool_->parallel_for(by.gate.groups(), groups_grain, [&](auto begin, auto end, auto) {
-    auto part = gate;
-    for (auto* product : {&gate, &up}) {
-      part = *product;
+    for (auto part : products) {
       part.group_begin = begin;
       part.group_end = end;
       kernels_->multiply(part);

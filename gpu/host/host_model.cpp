@@ -86,13 +86,18 @@ expected<void, error> host_model::make_scratch() {
   const auto& c = config();
   score_stride_ = padded(c.context_tokens);
   const auto head_scratch = attention_heads_max * (2 * padded(c.head_width) + score_stride_);
+  const auto has_experts = c.experts.count != 0;
+  const auto hidden = has_experts ? c.experts.hidden : c.hidden;
+  const auto widest = std::max({c.width, c.query_width(), hidden});
+  quant_stride_ = (widest + quant_columns - 1) / quant_columns * quant_columns;
+  const auto quant_floats = static_cast<std::uint32_t>(quant_stride_ * sizeof(std::int16_t) / sizeof(float));
+  const auto block_floats =
+    static_cast<std::uint32_t>(quant_stride_ / quant_columns * sizeof(activation_block) / sizeof(float));
   struct wish {
     matrix& out;
     std::uint32_t rows;
     std::uint32_t columns;
   };
-  const auto has_experts = c.experts.count != 0;
-  const auto hidden = has_experts ? c.experts.hidden : c.hidden;
   const auto branch_width = c.post_norms || has_experts ? c.width : 0;
   const auto expert_width = has_experts ? c.width : 0;
   const auto angles = static_cast<std::uint32_t>(c.ropes.size()) * c.head_width;
@@ -105,6 +110,7 @@ expected<void, error> host_model::make_scratch() {
     wish{angles_, product_tokens_max, angles},           wish{head_scratch_, pool_->threads(), head_scratch},
     wish{router_, product_tokens_max, c.experts.count},  wish{expert_in_, product_tokens_max, expert_width},
     wish{expert_out_, product_tokens_max, expert_width},
+    wish{quants_, product_tokens_max, quant_floats},     wish{quant_blocks_, product_tokens_max, block_floats},
   };
   for (const auto& [out, rows, columns] : wishes) {
     auto made = make_matrix(rows, columns);
@@ -237,21 +243,45 @@ void host_model::compute_head(std::uint32_t rows, std::span<float> logits) {
                                      .tokens = rows}});
 }
 
-void host_model::multiply(std::span<const matrix_product> products) {
-  std::uint32_t groups = 0;
-  for (const auto& product : products)
-    groups += product.weights.groups();
-  pool_->parallel_for(groups, groups_grain, [&](std::uint32_t begin, std::uint32_t end, auto) {
-    std::uint32_t first = 0; // group number of the product's first group
-    for (auto product : products) {
-      const auto count = product.weights.groups();
-      product.group_begin = std::clamp(begin, first, first + count) - first;
-      product.group_end = std::clamp(end, first, first + count) - first;
-      if (product.group_begin < product.group_end)
-        kernels_->multiply(product);
-      first += count;
-    }
+void host_model::quantise(std::span<matrix_product> products) {
+  if (std::ranges::none_of(products, [](const auto& product) { return is_quantised(product.weights.type); }))
+    return;
+  const quantised_rows rows{reinterpret_cast<std::int16_t*>(quants_.row(0)),
+                            reinterpret_cast<activation_block*>(quant_blocks_.row(0)), quant_stride_};
+  const auto& shared = products.front();
+  pool_->parallel_for(shared.tokens, tokens_grain, [&](auto begin, auto end, auto) {
+    for (std::size_t t = begin; t < end; ++t)
+      kernels_->quantise(shared.x + t * shared.x_stride, shared.weights.columns,
+                         {rows.quants + t * rows.stride, rows.blocks + t * rows.stride / quant_columns, rows.stride});
   });
+  for (auto& product : products)
+    product.quantised = rows;
+}
+
+void host_model::multiply(std::span<const matrix_product> given) {
+  // Products that stand beside each other and share activations run together.
+  constexpr std::size_t products_max = 4;
+  std::array<matrix_product, products_max> together;
+  for (std::size_t first = 0, next = 0; first < given.size(); first = next) {
+    for (; next < given.size() && next - first < products_max && given[next].x == given[first].x; ++next)
+      together[next - first] = given[next];
+    const std::span products{together.data(), next - first};
+    quantise(products);
+    std::uint32_t groups = 0;
+    for (const auto& product : products)
+      groups += product.weights.groups();
+    pool_->parallel_for(groups, groups_grain, [&](std::uint32_t begin, std::uint32_t end, auto) {
+      std::uint32_t before = 0; // groups of the products before
+      for (auto product : products) {
+        const auto count = product.weights.groups();
+        product.group_begin = std::clamp(begin, before, before + count) - before;
+        product.group_end = std::clamp(end, before, before + count) - before;
+        if (product.group_begin < product.group_end)
+          kernels_->multiply(product);
+        before += count;
+      }
+    });
+  }
 }
 
 } // namespace troupe::gpu::host

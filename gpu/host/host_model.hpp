@@ -68,6 +68,8 @@ private:
   void forward_chunk(std::span<const forward_token> tokens);
   void embed(std::span<const forward_token> tokens);
   void multiply(std::span<const matrix_product> products);
+  /// Rounds the activations of products that share them, if one of these wants it, for all of them.
+  void quantise(std::span<matrix_product> products);
   void add_bias(const matrix& to, std::uint32_t tokens, const std::vector<float>& bias);
   void compute_head(std::uint32_t rows, std::span<float> logits);
   // A part's input is normal_, its output is added to residual_.
@@ -109,6 +111,9 @@ private:
   matrix residual_, normal_, query_, key_, value_, mixed_, gate_, up_;
   /// What a part adds to the residual, where it has to be looked at first: normed, or summed over experts.
   matrix branch_;
+  /// Activations of the current products, rounded: 16-bit numbers and activation_blocks, in rows of quant_stride_.
+  matrix quants_, quant_blocks_;
+  std::size_t quant_stride_ = 0;
   /// Final residuals of the rows whose logits are wanted, for one call of the head.
   matrix last_;
   /// Cosines, then sines, of each rope: [rope][2][head_width / 2].

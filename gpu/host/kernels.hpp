@@ -11,25 +11,41 @@
 // could replace the portable copy at link time.
 //
 // Arithmetic, the same for every batch size, chunk size and thread count:
-//   matrix product   one sum per output element, over k ascending: acc = madd(w[k], x[k], acc)
+//   f32, f16, bf16   one sum per output element, over k ascending: acc = madd(w[k], x[k], acc)
+//   quantised        x is rounded to 16 bits per 32 columns (quantised_rows). Of each block of 32 columns (of 16 for
+//                    q6_k), ascending: acc = madd(f32(Σ w x of integers), w scale × x scale, acc), then, where the type
+//                    has minima, acc = madd(w minimum, f32 of x scale × Σ x, acc). The integer sums are exact, so
+//                    instructions of any width give the same.
 //   dot, square sum  16 lanes, lane i over elements i, i+16, …; lanes are added i and i+8, +4, +2, +1
 //   softmax          maximum; exponentials; their sum by 16 lanes as above, over positions
 //   values           over positions ascending: acc = madd(p[j], v[j], acc), then times 1/sum
-// madd is fused on avx2 and avx512, multiply then add on portable.
+// madd is fused on every path but portable, where it is a multiplication, then an addition.
 namespace troupe::gpu::host {
 
 /// Output rows that one vector holds; the width of every packed matrix and of lane sums.
 inline constexpr std::uint32_t lanes = 16;
 
-enum class packed_type : std::uint8_t { f32, f16, bf16, q8_0, q4_0, q4_1 };
+/// Columns that share a scale of activations.
+inline constexpr std::uint32_t quant_columns = 32;
+
+enum class packed_type : std::uint8_t { f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k };
+
+constexpr bool is_quantised(packed_type type) { return type >= packed_type::q8_0; }
 
 /// A weight matrix [rows][columns], repacked so that vector lanes run over 16 rows (a group). Inside a
 /// group columns ascend; rows beyond the matrix are zero.
 ///   f32         per column  16 × f32
 ///   f16, bf16   per column  16 × u16
-///   q8_0        per 32 columns  16 × f16 scale, then per 4 columns 16 × u32 (one byte each, low first)
-///   q4_0        per 32 columns  16 × f16 scale, then per 8 columns 16 × u32 (one nibble each, low first)
-///   q4_1        per 32 columns  16 × f16 scale, 16 × f16 minimum, then as q4_0
+/// The others per 32 columns, quants being unsigned (q8_0: plus 128, q4_0: plus 8, q5_0: plus 16, q6_k: plus 32):
+///   q8_0        16 × f16 scale, 8 × 16 words of bytes
+///   q4_0, q4_1  16 × f16 scale, (q4_1: 16 × f16 minimum,) 4 × 16 words of nibbles
+///   q5_0, q5_1  the same with 16 words of fifth bits before the nibbles
+///   q4_k, q5_k  before every 256 columns 16 × f16 scale of scales, 16 × f16 scale of minima; 16 × u8 scale, 16 × u8
+///               minimum, (q5_k: 16 words of fifth bits,) 4 × 16 words of nibbles
+///   q6_k        before every 256 columns 16 × f16 scale of scales; 16 × s8 scale of 16 columns, 16 × s8 of the other 16,
+///               2 × 16 words of pairs of high bits, 4 × 16 words of nibbles
+/// Words of b bits hold 16 / b pairs of columns from the low bits up, the even column of a pair in a word's low half, the
+/// odd one in its high half, so that a shift and a mask leave two 16-bit factors.
 struct packed_view {
   const std::byte* data = nullptr;
   packed_type type{};
@@ -42,11 +58,31 @@ struct packed_view {
 
 enum class epilogue : std::uint8_t { store, add };
 
+/// 32 activations of a token: x[k] ≈ scale × quant[k].
+struct activation_block {
+  /// Largest magnitude / 32,767; 0 if that is below 2^-100, not a number if an activation is not finite.
+  float scale;
+  /// scale × Σ quants.
+  float sum;
+  /// Σ of the first 16 quants, and of the others.
+  std::int32_t half_sums[2];
+};
+
+/// Activations [tokens][columns] rounded to 16 bits. The error of a product is then about 2^-16 of its largest terms,
+/// which is why 16 and not 8: logits stay those of the exact weights to about 1e-4.
+struct quantised_rows {
+  std::int16_t* quants = nullptr;      // [tokens][stride]
+  activation_block* blocks = nullptr;  // [tokens][stride / 32]
+  std::size_t stride = 0;              // a multiple of 32
+};
+
 /// out[t][row] (+)= Σ_k weights[row][k] × x[t][k], for the rows of groups group_begin to group_end - 1.
 struct matrix_product {
   packed_view weights;
   const float* x = nullptr; // [tokens][x_stride]
   std::size_t x_stride = 0;
+  /// Of x; read instead of it where the weights are quantised.
+  quantised_rows quantised;
   float* out = nullptr; // [tokens][out_stride], out_stride ≥ 16 × groups
   std::size_t out_stride = 0;
   std::uint32_t tokens = 0;
@@ -86,6 +122,9 @@ inline constexpr std::uint32_t attention_heads_max = 4;
 /// The kernels of one path.
 struct kernel_table {
   void (*multiply)(const matrix_product&);
+  /// Rounds x[columns] of one token, to nearest even, into row 0 of `out`; columns is a multiple of 32. The same bits on
+  /// every path.
+  void (*quantise)(const float* x, std::uint32_t columns, const quantised_rows& out);
   void (*attend)(const attention&);
   /// out[i] = x[i] / rms(x) × weight[i] for i below `padded`, which is at least `width`; x is zero from width on. With
   /// padded == width, which need not be a multiple of 16, no element beyond is read or written: a head in a row.
@@ -101,7 +140,7 @@ struct kernel_table {
 const kernel_table& kernels_of(simd_path);
 
 /// Changes whenever the arithmetic of any kernel changes.
-inline constexpr std::uint32_t kernel_version = 1;
+inline constexpr std::uint32_t kernel_version = 2;
 
 extern const kernel_table portable_kernels;
 extern const kernel_table avx2_kernels;

@@ -18,11 +18,23 @@ constexpr int gemv_groups = 2;
 
 using fvec = float __attribute__((vector_size(vector_bytes)));
 using uvec = std::uint32_t __attribute__((vector_size(vector_bytes)));
+using ivec = std::int32_t __attribute__((vector_size(vector_bytes)));
 using hvec = std::uint16_t __attribute__((vector_size(vector_bytes / 2)));
 
 inline fvec madd(fvec a, fvec b, fvec c) { return _mm256_fmadd_ps(a, b, c); }
 inline fvec maximum(fvec a, fvec b) { return _mm256_max_ps(a, b); }
 inline fvec widen_half(hvec h) { return _mm256_cvtph_ps(reinterpret_cast<__m128i>(h)); }
+
+inline fvec widen_unsigned_bytes(const std::byte* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadu_si64(p)));
+}
+inline fvec widen_signed_bytes(const std::byte* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadu_si64(p)));
+}
+/// sums + w.low × x.low + w.high × x.high, of signed 16-bit halves.
+inline ivec add_pairs(uvec w, uvec x, ivec sums) {
+  return sums + reinterpret_cast<ivec>(_mm256_madd_epi16(reinterpret_cast<__m256i>(w), reinterpret_cast<__m256i>(x)));
+}
 
 inline float reduce_add(const fvec (&v)[2]) {
   const __m256 s = v[0] + v[1];

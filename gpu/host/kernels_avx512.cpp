@@ -18,11 +18,23 @@ constexpr int gemv_groups = 4;
 
 using fvec = float __attribute__((vector_size(vector_bytes)));
 using uvec = std::uint32_t __attribute__((vector_size(vector_bytes)));
+using ivec = std::int32_t __attribute__((vector_size(vector_bytes)));
 using hvec = std::uint16_t __attribute__((vector_size(vector_bytes / 2)));
 
 inline fvec madd(fvec a, fvec b, fvec c) { return _mm512_fmadd_ps(a, b, c); }
 inline fvec maximum(fvec a, fvec b) { return _mm512_max_ps(a, b); }
 inline fvec widen_half(hvec h) { return _mm512_cvtph_ps(reinterpret_cast<__m256i>(h)); }
+
+inline fvec widen_unsigned_bytes(const std::byte* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+inline fvec widen_signed_bytes(const std::byte* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+/// sums + w.low × x.low + w.high × x.high, of signed 16-bit halves.
+inline ivec add_pairs(uvec w, uvec x, ivec sums) {
+  return sums + reinterpret_cast<ivec>(_mm512_madd_epi16(reinterpret_cast<__m512i>(w), reinterpret_cast<__m512i>(x)));
+}
 
 inline float reduce_add(const fvec (&v)[1]) {
   const __m256 s = _mm512_castps512_ps256(v[0]) + _mm512_extractf32x8_ps(v[0], 1);

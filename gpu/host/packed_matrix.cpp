@@ -1,75 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gpu/host/packed_matrix.hpp"
 
+#include <array>
 #include <bit>
 #include <cassert>
 #include <cstring>
+
+#include "gpu/host/ggml_block.hpp"
 
 namespace troupe::gpu::host {
 
 namespace {
 
-constexpr std::uint32_t quant_columns = 32;
-constexpr std::uint32_t nibble_word_columns = 8;
-constexpr std::uint32_t byte_word_columns = 4;
-
-/// Where things lie in a block of 32 columns of 16 packed rows, and of one row in GGUF.
-struct quant_layout {
-  std::uint32_t file_bytes;   // of a block of one row
-  std::uint32_t header_bytes; // before the quants: file; times 16: packed
-  std::uint32_t word_columns;
-  std::uint32_t block_bytes() const { return header_bytes * lanes + quant_columns / word_columns * lanes * 4; }
-};
-
-quant_layout layout_of(packed_type type) {
-  switch (type) {
-    case packed_type::q8_0: return {34, 2, byte_word_columns};
-    case packed_type::q4_0: return {18, 2, nibble_word_columns};
-    case packed_type::q4_1: return {20, 4, nibble_word_columns};
-    case packed_type::f32:
-    case packed_type::f16:
-    case packed_type::bf16: break;
-  }
-  return {};
-}
-
 std::uint32_t element_bytes(packed_type type) { return type == packed_type::f32 ? 4 : 2; }
 
-bool is_quantised(packed_type type) {
-  return type == packed_type::q8_0 || type == packed_type::q4_0 || type == packed_type::q4_1;
-}
-
 std::uint64_t group_bytes_of(packed_type type, std::uint32_t columns) {
-  if (!is_quantised(type))
-    return std::uint64_t{columns} * lanes * element_bytes(type);
-  return std::uint64_t{columns} / quant_columns * layout_of(type).block_bytes();
+  return is_quantised(type) ? layout_of(type).group_bytes(columns) : std::uint64_t{columns} * lanes * element_bytes(type);
 }
 
-/// Word `index` of a GGUF block's quants, with ascending columns in ascending bits. GGUF's nibbles
-/// instead hold columns i and i + 16 in byte i.
-std::uint32_t quant_word(const std::byte* quants, const quant_layout& layout, std::uint32_t index) {
-  std::uint32_t word = 0;
-  if (layout.word_columns == byte_word_columns) {
-    std::memcpy(&word, quants + index * 4, 4);
-    return word;
+/// Column c's place in words that hold `bits` of each: pair c / 2 from the lowest bits up, even columns in the low half
+/// of a word, odd ones in the high half.
+struct bit_place {
+  std::uint32_t word;
+  std::uint32_t shift;
+};
+constexpr bit_place place_of(std::uint32_t column, std::uint32_t bits) {
+  const auto pair = column / 2, pairs = 16 / bits;
+  return {pair / pairs, pair % pairs * bits + column % 2 * 16};
+}
+
+void put_word(std::byte* words, std::uint32_t index, std::uint32_t lane, std::uint32_t word) {
+  std::memcpy(words + (index * lanes + lane) * 4, &word, 4);
+}
+
+void put_half(std::byte* halves, std::uint32_t index, std::uint32_t lane, std::uint16_t half) {
+  std::memcpy(halves + (index * lanes + lane) * 2, &half, 2);
+}
+
+/// The words of bits `from` … `from` + bits − 1 of 32 quants.
+void pack_bits(const quant_block& block, std::uint32_t from, std::uint32_t bits, std::uint32_t lane, std::byte* words) {
+  std::array<std::uint32_t, 8> packed{}; // `bits` words
+  for (std::uint32_t c = 0; c < quant_columns; ++c) {
+    const auto [word, shift] = place_of(c, bits);
+    packed[word] |= (block.quants[c] >> from & ((1u << bits) - 1)) << shift;
   }
-  const auto* bytes = quants + index % 2 * nibble_word_columns;
-  const std::uint32_t shift = index / 2 * 4;
-  for (std::uint32_t j = 0; j < nibble_word_columns; ++j)
-    word |= (std::to_integer<std::uint32_t>(bytes[j]) >> shift & 15u) << (4 * j);
-  return word;
+  for (std::uint32_t i = 0; i < bits; ++i)
+    put_word(words, i, lane, packed[i]);
 }
 
-void pack_quantised_row(const std::byte* row, std::uint32_t blocks, std::uint32_t lane, const quant_layout& layout,
+void pack_quantised_row(packed_type type, const std::byte* row, std::uint32_t columns, std::uint32_t lane,
                         std::byte* group) {
-  for (std::uint32_t b = 0; b < blocks; ++b, row += layout.file_bytes, group += layout.block_bytes()) {
-    for (std::uint32_t h = 0; h < layout.header_bytes / 2; ++h)
-      std::memcpy(group + (h * lanes + lane) * 2, row + h * 2, 2);
-    auto* words = group + layout.header_bytes * lanes;
-    for (std::uint32_t i = 0; i < quant_columns / layout.word_columns; ++i) {
-      const auto word = quant_word(row + layout.header_bytes, layout, i);
-      std::memcpy(words + (i * lanes + lane) * 4, &word, 4);
+  const auto layout = layout_of(type);
+  for (std::uint32_t b = 0; b < columns / quant_columns; ++b) {
+    if (b % (layout.file_columns / quant_columns) == 0) {
+      const auto halves = read_super_halves(type, row, b);
+      for (std::uint32_t i = 0; i < layout.super_halves; ++i)
+        put_half(group, i, lane, halves[i]);
+      group += layout.super_halves * 2 * lanes;
     }
+    const auto block = read_block(type, row, b);
+    for (std::uint32_t i = 0; i < layout.header_halves; ++i)
+      put_half(group, i, lane, block.halves[i]);
+    group += layout.header_halves * 2 * lanes;
+    for (std::uint32_t i = 0; i < layout.header_bytes; ++i)
+      group[i * lanes + lane] = static_cast<std::byte>(block.bytes[i]);
+    group += layout.header_bytes * lanes;
+    if (layout.high_bits != 0)
+      pack_bits(block, layout.low_bits, layout.high_bits, lane, group);
+    group += layout.high_bits * 4 * lanes;
+    pack_bits(block, 0, layout.low_bits, lane, group);
+    group += layout.low_bits * 4 * lanes;
   }
 }
 
@@ -97,22 +97,59 @@ void unpack_plain_row(const packed_view& matrix, const std::byte* group, std::ui
   }
 }
 
+float half_in(const std::byte* halves, std::uint32_t index, std::uint32_t lane) {
+  return half_to_float(read_u16(halves + (index * lanes + lane) * 2));
+}
+
+/// What a block's quants are multiplied by, in each half of it, and what is added then.
+struct block_scales {
+  std::array<float, 2> scales{};
+  float minimum = -0.0f; // changes no sum, not even the sign of zero
+};
+
+/// Products of f16 scales by 6 or 8 bits are exact in f32.
+block_scales scales_of(packed_type type, const std::byte* super, const std::byte* header, std::uint32_t lane) {
+  switch (type) {
+    case packed_type::q4_1:
+    case packed_type::q5_1: return {{half_in(header, 0, lane), half_in(header, 0, lane)}, half_in(header, 1, lane)};
+    case packed_type::q4_k:
+    case packed_type::q5_k: {
+      const float scale = half_in(super, 0, lane) * std::to_integer<std::uint8_t>(header[lane]);
+      return {{scale, scale}, -(half_in(super, 1, lane) * std::to_integer<std::uint8_t>(header[lanes + lane]))};
+    }
+    case packed_type::q6_k: {
+      const float d = half_in(super, 0, lane);
+      return {{d * static_cast<std::int8_t>(header[lane]), d * static_cast<std::int8_t>(header[lanes + lane])}};
+    }
+    default: return {{half_in(header, 0, lane), half_in(header, 0, lane)}};
+  }
+}
+
+std::uint32_t quant_bits(const std::byte* words, std::uint32_t column, std::uint32_t bits, std::uint32_t lane) {
+  const auto [index, shift] = place_of(column, bits);
+  std::uint32_t word;
+  std::memcpy(&word, words + (index * lanes + lane) * 4, 4);
+  return word >> shift & ((1u << bits) - 1);
+}
+
 void unpack_quantised_row(const packed_view& matrix, const std::byte* group, std::uint32_t lane, float* out) {
   const auto layout = layout_of(matrix.type);
-  for (std::uint32_t k = 0; k < matrix.columns; ++k) {
-    const auto* block = group + std::uint64_t{k} / quant_columns * layout.block_bytes();
-    const auto column = k % quant_columns;
-    std::uint32_t word;
-    std::memcpy(&word, block + layout.header_bytes * lanes + (column / layout.word_columns * lanes + lane) * 4, 4);
-    const auto bits = 32 / layout.word_columns;
-    const auto quant = word >> (bits * (column % layout.word_columns)) & ((1u << bits) - 1);
-    const float scale = half_to_float(read_u16(block + lane * 2));
-    if (matrix.type == packed_type::q8_0)
-      out[k] = scale * static_cast<float>(static_cast<std::int8_t>(quant));
-    else if (matrix.type == packed_type::q4_0)
-      out[k] = scale * static_cast<float>(static_cast<int>(quant) - 8);
-    else
-      out[k] = scale * static_cast<float>(quant) + half_to_float(read_u16(block + (lanes + lane) * 2));
+  const auto* super = group;
+  for (std::uint32_t b = 0; b < matrix.columns / quant_columns; ++b, out += quant_columns) {
+    if (b % (layout.file_columns / quant_columns) == 0) {
+      super = group;
+      group += layout.super_halves * 2 * lanes;
+    }
+    const auto [scales, minimum] = scales_of(matrix.type, super, group, lane);
+    const auto* high = group + (layout.header_halves * 2 + layout.header_bytes) * lanes;
+    const auto* low = high + layout.high_bits * 4 * lanes;
+    for (std::uint32_t c = 0; c < quant_columns; ++c) {
+      auto quant = quant_bits(low, c, layout.low_bits, lane);
+      if (layout.high_bits != 0)
+        quant |= quant_bits(high, c, layout.high_bits, lane) << layout.low_bits;
+      out[c] = scales[c / (quant_columns / 2)] * static_cast<float>(static_cast<int>(quant) - layout.offset) + minimum;
+    }
+    group += layout.block_bytes();
   }
 }
 
@@ -126,6 +163,11 @@ packed_type packed_type_of(tensor_type type) {
     case tensor_type::q8_0: return packed_type::q8_0;
     case tensor_type::q4_0: return packed_type::q4_0;
     case tensor_type::q4_1: return packed_type::q4_1;
+    case tensor_type::q5_0: return packed_type::q5_0;
+    case tensor_type::q5_1: return packed_type::q5_1;
+    case tensor_type::q4_k: return packed_type::q4_k;
+    case tensor_type::q5_k: return packed_type::q5_k;
+    case tensor_type::q6_k: return packed_type::q6_k;
   }
   assert(!"a type that find_model_tensors lets pass");
   return packed_type::f32;
@@ -154,7 +196,7 @@ packed_view pack(const tensor_info& tensor, std::byte* out) {
     const auto* row = tensor.data.data() + r * row_bytes;
     auto* group = out + r / lanes * view.group_bytes;
     if (is_quantised(type))
-      pack_quantised_row(row, view.columns / quant_columns, r % lanes, layout_of(type), group);
+      pack_quantised_row(type, row, view.columns, r % lanes, group);
     else
       pack_plain_row(row, view.columns, r % lanes, element_bytes(type), group);
   }

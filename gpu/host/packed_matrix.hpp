@@ -23,7 +23,7 @@ std::uint64_t packed_bytes(tensor_type, std::uint32_t rows, std::uint32_t column
 /// (find_model_tensors).
 packed_view pack(const tensor_info&, std::byte* out);
 
-/// The f32 values of one row. Scale times quant plus minimum, each rounded to f32, on every path.
+/// The f32 values of one row, the same on every path. Scale times quant is exact in f32; adding a minimum rounds once.
 void unpack_row(const packed_view&, std::uint32_t row, float* out);
 
 /// The f32 of an IEEE half, exactly.

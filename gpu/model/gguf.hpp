@@ -18,9 +18,21 @@ namespace troupe::gpu {
 
 /// Tensor element types of GGUF, with GGML's numbers. Only those named here are known; a file with
 /// another one opens (its tokenizer may be wanted), but the tensor's type reads as the raw number.
-enum class tensor_type : std::uint32_t { f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q8_0 = 8, bf16 = 30 };
+enum class tensor_type : std::uint32_t {
+  f32 = 0,
+  f16 = 1,
+  q4_0 = 2,
+  q4_1 = 3,
+  q5_0 = 6,
+  q5_1 = 7,
+  q8_0 = 8,
+  q4_k = 12,
+  q5_k = 13,
+  q6_k = 14,
+  bf16 = 30,
+};
 
-/// Name for messages: "Q4_1"; "type 12 (Q4_K)" for a type of GGML's that is not supported here, and
+/// Name for messages: "Q4_1"; "type 10 (Q2_K)" for a type of GGML's that is not supported here, and
 /// "type 99" for a number that GGML does not use.
 std::string to_string(tensor_type);
 

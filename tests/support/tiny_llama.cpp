@@ -35,6 +35,11 @@ std::uint16_t half(float x) {
                                     | (bits >> 13 & 0x3ff));
 }
 
+void append_random(std::vector<std::byte>& out, int bytes, splitmix64& random) {
+  for (; bytes > 0; --bytes)
+    append(out, static_cast<std::uint8_t>(random.next()));
+}
+
 void append_block(std::vector<std::byte>& out, tensor_type type, float scale, splitmix64& random) {
   const float wobble = 1 + 0.5f * symmetric(random);
   switch (type) {
@@ -42,15 +47,27 @@ void append_block(std::vector<std::byte>& out, tensor_type type, float scale, sp
     case tensor_type::f16: return append(out, half(scale * symmetric(random)));
     case tensor_type::bf16:
       return append(out, static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(scale * symmetric(random)) >> 16));
-    case tensor_type::q8_0: append(out, half(scale * wobble / 127)); break;
-    case tensor_type::q4_0: append(out, half(scale * wobble / 8)); break;
+    case tensor_type::q8_0: append(out, half(scale * wobble / 127)); return append_random(out, 32, random);
+    case tensor_type::q4_0: append(out, half(scale * wobble / 8)); return append_random(out, 16, random);
+    case tensor_type::q5_0: append(out, half(scale * wobble / 16)); return append_random(out, 4 + 16, random);
     case tensor_type::q4_1:
-      append(out, half(scale * wobble / 8));
+    case tensor_type::q5_1: {
+      const bool wide = type == tensor_type::q5_1;
+      append(out, half(scale * wobble / (wide ? 16 : 8)));
       append(out, half(-scale * wobble));
-      break;
+      return append_random(out, wide ? 4 + 16 : 16, random);
+    }
+    case tensor_type::q4_k:
+    case tensor_type::q5_k: {
+      const bool wide = type == tensor_type::q5_k;
+      append(out, half(scale * wobble / (63 * (wide ? 16 : 8)))); // scales and minima are 6-bit numbers
+      append(out, half(scale * wobble / 63));
+      return append_random(out, 12 + (wide ? 32 : 0) + 128, random);
+    }
+    case tensor_type::q6_k:
+      append_random(out, 128 + 64 + 16, random);
+      return append(out, half(scale * wobble / (128 * 32)));
   }
-  for (auto bytes = type == tensor_type::q8_0 ? 32 : 16; bytes > 0; --bytes)
-    append(out, static_cast<std::uint8_t>(random.next()));
 }
 
 } // namespace

@@ -37,13 +37,32 @@ std::vector<float> random_floats(std::size_t count, std::uint64_t seed) {
   return x;
 }
 
+/// Activations [tokens][columns] as products of quantised weights want them.
+struct rounded_activations {
+  rounded_activations(simd_path path, const float* x, std::uint32_t tokens, std::uint32_t columns)
+    : stride(columns / quant_columns * quant_columns), quants(tokens * stride),
+      blocks(tokens * stride / quant_columns) {
+    for (std::size_t t = 0; t < tokens; ++t)
+      kernels_of(path).quantise(x + t * columns, static_cast<std::uint32_t>(stride), row(t));
+  }
+  quantised_rows row(std::size_t t) {
+    return {quants.data() + t * stride, blocks.data() + t * stride / quant_columns, stride};
+  }
+  std::size_t stride;
+  std::vector<std::int16_t> quants;
+  std::vector<activation_block> blocks;
+};
+
 /// out[tokens][padded rows] of one call over all groups.
 std::vector<float> multiply(simd_path path, const packed_view& w, const std::vector<float>& x, std::uint32_t first,
                             std::uint32_t tokens) {
   std::vector<float> out(std::size_t{tokens} * padded(w.rows));
+  const auto* rows = x.data() + std::size_t{first} * w.columns;
+  rounded_activations rounded{path, rows, tokens, w.columns};
   kernels_of(path).multiply({.weights = w,
-                             .x = x.data() + std::size_t{first} * w.columns,
+                             .x = rows,
                              .x_stride = w.columns,
+                             .quantised = rounded.row(0),
                              .out = out.data(),
                              .out_stride = padded(w.rows),
                              .tokens = tokens,
@@ -51,14 +70,19 @@ std::vector<float> multiply(simd_path path, const packed_view& w, const std::vec
   return out;
 }
 
-constexpr tensor_type all_types[] = {tensor_type::f32,  tensor_type::f16,  tensor_type::bf16,
-                                     tensor_type::q8_0, tensor_type::q4_0, tensor_type::q4_1};
+constexpr tensor_type all_types[] = {tensor_type::f32,  tensor_type::f16,  tensor_type::bf16, tensor_type::q8_0,
+                                     tensor_type::q4_0, tensor_type::q4_1, tensor_type::q5_0, tensor_type::q5_1,
+                                     tensor_type::q4_k, tensor_type::q5_k, tensor_type::q6_k};
+
+bool is_plain(tensor_type type) { return packing_of(type).elements == 1; }
 
 /// Rows and columns; columns of the plain types need not be whole blocks.
 std::vector<std::pair<std::uint32_t, std::uint32_t>> shapes_of(tensor_type type) {
-  if (packing_of(type).elements == 1)
-    return {{1, 1}, {17, 3}, {33, 193}, {16, 400}, {79, 64}};
-  return {{1, 32}, {17, 64}, {33, 224}, {80, 416}, {79, 96}};
+  switch (packing_of(type).elements) {
+    case 1: return {{1, 1}, {17, 3}, {33, 257}, {16, 400}, {79, 64}};
+    case 32: return {{1, 32}, {17, 64}, {33, 288}, {80, 416}, {79, 96}};
+    default: return {{1, 256}, {17, 512}, {33, 768}, {80, 512}, {79, 256}};
+  }
 }
 
 } // namespace
@@ -71,18 +95,27 @@ TEST_CASE("products are those of double precision for every type, odd shape and 
       const auto x = random_floats(std::size_t{tokens} * columns, 1);
       std::vector<float> row(columns);
       std::vector<double> expected_out;
-      std::vector<double> bound; // error of a sum of n products, generously: n × 2^-24 × Σ |w x|
+      // The error of a sum of n products is, generously, n × 2^-24 × Σ |w x|. Rounded activations are off by half of
+      // 2^-15 × the largest of their 32, so that the products of quantised weights are by 2^-16 × Σ |w| × that.
+      std::vector<double> bound;
       for (std::uint32_t r = 0; r < rows; ++r) {
         unpack_row(w.view, r, row.data());
         for (std::uint32_t t = 0; t < tokens; ++t) {
-          double sum = 0, magnitude = 0;
+          double sum = 0, magnitude = 0, rounding = 0;
           for (std::uint32_t k = 0; k < columns; ++k) {
+            if (!is_plain(type)) {
+              const auto* block = x.data() + t * columns + k / 32 * 32;
+              const auto largest = std::abs(*std::max_element(
+                block, block + 32, [](float a, float b) { return std::abs(a) < std::abs(b); }));
+              rounding += std::abs(row[k]) * largest * 0x1.01p-16;
+              magnitude += std::abs(row[k]) * largest; // of the sums' terms: those of scale and of minimum may cancel
+            }
             const double product = static_cast<double>(row[k]) * x[t * columns + k];
             sum += product;
             magnitude += std::abs(product);
           }
           expected_out.push_back(sum);
-          bound.push_back((columns + 4) * 0x1p-24 * magnitude + 1e-12);
+          bound.push_back((columns + 4) * 0x1p-24 * magnitude + rounding + 1e-12);
         }
       }
       for (auto path : supported_simd_paths()) {
@@ -120,10 +153,12 @@ TEST_CASE("a product has the same bits in every batch and cut of the rows") {
       }
       // Group by group, added to what is there.
       std::vector<float> sums(std::size_t{tokens} * stride, 1.0f);
+      rounded_activations rounded{path, x.data(), tokens, columns};
       for (std::uint32_t g = 0; g < w.view.groups(); ++g)
         kernels_of(path).multiply({.weights = w.view,
                                    .x = x.data(),
                                    .x_stride = columns,
+                                   .quantised = rounded.row(0),
                                    .out = sums.data(),
                                    .out_stride = stride,
                                    .tokens = tokens,

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of f32, f16 and bf16 weights and f32 activations. Part of kernels.inl.
+
+// Each format: bytes of a weight, and one column's weights of one vector of rows, widened.
+
+struct format_f32 {
+  static constexpr int element_bytes = 4;
+  static fvec read(const std::byte* p) { return load<fvec>(p); }
+};
+
+struct format_f16 {
+  static constexpr int element_bytes = 2;
+  static fvec read(const std::byte* p) { return widen_half(load<hvec>(p)); }
+};
+
+struct format_bf16 {
+  static constexpr int element_bytes = 2;
+  static fvec read(const std::byte* p) { return as_float(__builtin_convertvector(load<hvec>(p), uvec) << 16); }
+};
+
+/// T tokens against V vectors, from `part` on, of each of G neighbouring groups; weights are widened in registers.
+template <class F, int G, int T, int V>
+void multiply_rows(const matrix_product& a, std::uint32_t group, int part) {
+  const std::byte* p = a.weights.data + group * a.weights.group_bytes + part * width * F::element_bytes;
+  const float* x = a.x;
+  fvec acc[T][G][V] = {};
+  for (std::uint32_t k = 0; k < a.weights.columns; ++k, p += 16 * F::element_bytes) {
+    fvec xs[T];
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t)
+      xs[t] = broadcast(x[t * a.x_stride + k]);
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int i = 0; i < V; ++i) {
+        const fvec w = F::read(p + g * a.weights.group_bytes + i * width * F::element_bytes);
+#pragma GCC unroll 16
+        for (int t = 0; t < T; ++t)
+          acc[t][g][i] = madd(w, xs[t], acc[t][g][i]);
+      }
+  }
+#pragma GCC unroll 16
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int i = 0; i < V; ++i)
+        finish(a, t, group + g, part + i, acc[t][g][i]);
+}
+
+/// Columns of a widened tile: 16 KiB of weights, which stay in L1 beside the activations.
+constexpr std::uint32_t float_tile_columns = 256;
+
+struct float_tile {
+  alignas(64) float weights[float_tile_columns * 16];
+};
+
+template <class F>
+void widen(const std::byte* p, std::uint32_t columns, float_tile& tile) {
+  for (std::uint32_t i = 0; i < columns * parts; ++i)
+    store(tile.weights + i * width, F::read(p + i * width * F::element_bytes));
+}
+
+/// T tokens against a widened tile; the sums go on from sums[T][16].
+template <int T>
+void multiply_tile(const float_tile& tile, std::uint32_t columns, const float* x, std::size_t x_stride, float* sums) {
+  fvec acc[T][parts];
+#pragma GCC unroll 16
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 4
+    for (int i = 0; i < parts; ++i)
+      acc[t][i] = load<fvec>(sums + t * 16 + i * width);
+  for (std::uint32_t k = 0; k < columns; ++k) {
+    fvec w[parts];
+#pragma GCC unroll 4
+    for (int i = 0; i < parts; ++i)
+      w[i] = load<fvec>(tile.weights + k * 16 + i * width);
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      const fvec xt = broadcast(x[t * x_stride + k]);
+#pragma GCC unroll 4
+      for (int i = 0; i < parts; ++i)
+        acc[t][i] = madd(w[i], xt, acc[t][i]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 4
+    for (int i = 0; i < parts; ++i)
+      store(sums + t * 16 + i * width, acc[t][i]);
+}
+
+template <int T = 1>
+inline void multiply_tile_of(int tokens, const float_tile& tile, std::uint32_t columns, const float* x,
+                             std::size_t x_stride, float* sums) {
+  if (tokens == T)
+    multiply_tile<T>(tile, columns, x, x_stride, sums);
+  else if constexpr (T < block_tokens_max)
+    multiply_tile_of<T + 1>(tokens, tile, columns, x, x_stride, sums);
+}
+
+template <class F>
+struct float_products {
+  static constexpr int groups_at_once = gemv_groups, pair_tokens_max = direct_tokens_max;
+  static constexpr std::uint32_t tile_columns = float_tile_columns;
+  using tile = float_tile;
+
+  template <int G, int T, int V>
+  static void rows(const matrix_product& a, std::uint32_t group, int part) {
+    multiply_rows<F, G, T, V>(a, group, part);
+  }
+  static void widen_tile(const matrix_product& a, std::uint32_t group, std::uint32_t column, std::uint32_t columns,
+                         tile& out) {
+    widen<F>(a.weights.data + group * a.weights.group_bytes + std::size_t{column} * 16 * F::element_bytes, columns,
+             out);
+  }
+  static void tokens(const matrix_product& a, const tile& weights, std::uint32_t column, std::uint32_t columns,
+                     std::uint32_t token, int count, float* sums) {
+    multiply_tile_of(count, weights, columns, a.x + token * a.x_stride + column, a.x_stride, sums);
+  }
+};

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of quantised weights and activations of 16 bits. Part of kernels.inl.
+//
+// A block's sums are exact in 32 bits: 32 columns × 2^15 × 2^8 = 2^28. They are of unsigned quants; a type's offset
+// comes in through Σ x, which the sums start from (32 × 2^15 × 2^7 more).
+
+// Formats: bits of a quant in words and in the plane before them, offset, bytes of the scales before 256 columns (0:
+// none) and before 32, scales of 32 columns; read_super() and read() make scales of them.
+
+template <int Scales, bool Minimum>
+struct block_scales {
+  static constexpr int count = Scales;
+  static constexpr bool has_minimum = Minimum;
+  fvec scale[Scales];
+  fvec minimum;
+};
+
+struct super_scales {
+  fvec scale, minimum;
+};
+
+inline fvec read_halves(const std::byte* p) { return widen_half(load<hvec>(p)); }
+
+template <int Low, int High, int Offset, bool Minimum>
+struct format_of_halves {
+  static constexpr int low_bits = Low, high_bits = High, offset = Offset, super_bytes = 0,
+                       header_bytes = Minimum ? 64 : 32;
+  using scales = block_scales<1, Minimum>;
+  static super_scales read_super(const std::byte*, int) { return {fvec{}, fvec{}}; }
+  static scales read(const std::byte* p, const super_scales&, int part) {
+    p += part * vector_bytes / 2;
+    if constexpr (Minimum)
+      return {{read_halves(p)}, read_halves(p + 32)};
+    else
+      return {{read_halves(p)}, fvec{}};
+  }
+};
+
+using format_q8_0 = format_of_halves<8, 0, 128, false>;
+using format_q4_0 = format_of_halves<4, 0, 8, false>;
+using format_q4_1 = format_of_halves<4, 0, 0, true>;
+using format_q5_0 = format_of_halves<4, 1, 16, false>;
+using format_q5_1 = format_of_halves<4, 1, 0, true>;
+
+/// Products of an f16 and a byte are exact in f32.
+template <int High>
+struct format_of_bytes {
+  static constexpr int low_bits = 4, high_bits = High, offset = 0, super_bytes = 64, header_bytes = 32;
+  using scales = block_scales<1, true>;
+  static super_scales read_super(const std::byte* p, int part) {
+    p += part * vector_bytes / 2;
+    return {read_halves(p), -read_halves(p + 32)};
+  }
+  static scales read(const std::byte* p, const super_scales& s, int part) {
+    p += part * width;
+    return {{s.scale * widen_unsigned_bytes(p)}, s.minimum * widen_unsigned_bytes(p + 16)};
+  }
+};
+
+using format_q4_k = format_of_bytes<0>;
+using format_q5_k = format_of_bytes<1>;
+
+struct format_q6_k {
+  static constexpr int low_bits = 4, high_bits = 2, offset = 32, super_bytes = 32, header_bytes = 32;
+  using scales = block_scales<2, false>;
+  static super_scales read_super(const std::byte* p, int part) {
+    return {read_halves(p + part * vector_bytes / 2), fvec{}};
+  }
+  static scales read(const std::byte* p, const super_scales& s, int part) {
+    p += part * width;
+    return {{s.scale * widen_signed_bytes(p), s.scale * widen_signed_bytes(p + 16)}, fvec{}};
+  }
+};
+
+constexpr int block_pairs = 16;                   // pairs of columns in a block
+constexpr std::uint32_t super_blocks = 8;         // blocks that share super scales
+
+template <class F>
+constexpr int quant_block_bytes = F::header_bytes + (F::low_bits + F::high_bits) * 64;
+
+/// Bytes before block `b` of a group; where b begins 256 columns, its super scales are still before it.
+template <class F>
+inline std::size_t block_offset(std::uint32_t b) {
+  return std::size_t{b} * quant_block_bytes<F> + b / super_blocks * F::super_bytes;
+}
+
+using pvec = std::uint16_t __attribute__((vector_size(vector_bytes)));
+
+/// Pair P of a block of one vector of rows: two 16-bit factors a lane. `p` is at the high bits, if there are any.
+template <class F, int P>
+inline uvec pair_of(const std::byte* p) {
+  constexpr int low_pairs = 16 / F::low_bits;
+  constexpr int shift = P % low_pairs * F::low_bits;
+  constexpr std::uint32_t mask = ((1u << F::low_bits) - 1) * 0x10001u;
+  const auto word = load<uvec>(p + (F::high_bits + P / low_pairs) * 64);
+  uvec result;
+  if constexpr (shift + F::low_bits == 16)
+    result = reinterpret_cast<uvec>(reinterpret_cast<pvec>(word) >> shift);
+  else
+    result = (word >> shift) & mask;
+  if constexpr (F::high_bits > 0) {
+    constexpr int high_pairs = 16 / F::high_bits;
+    constexpr int at = P % high_pairs * F::high_bits; // the bits go to F::low_bits
+    constexpr std::uint32_t high_mask = (((1u << F::high_bits) - 1) << F::low_bits) * 0x10001u;
+    const auto plane = load<uvec>(p + P / high_pairs * 64);
+    if constexpr (at >= F::low_bits)
+      result |= (plane >> (at - F::low_bits)) & high_mask;
+    else
+      result |= (plane << (F::low_bits - at)) & high_mask;
+  }
+  return result;
+}
+
+inline uvec broadcast_pair(const std::int16_t* x) {
+  std::uint32_t pair;
+  __builtin_memcpy(&pair, x, sizeof pair);
+  return pair + uvec{};
+}
+
+inline fvec to_float(ivec v) { return __builtin_convertvector(v, fvec); }
+
+/// Adds pairs P … End - 1 of a block of G groups for T tokens; x is at the block's first column.
+template <class F, int G, int T, int V, int P, int End>
+inline void add_block(const std::byte* quants, std::size_t group_bytes, const std::int16_t* x, std::size_t stride,
+                      ivec (&sums)[T][G][V]) {
+  if constexpr (P < End) {
+    uvec xs[T];
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t)
+      xs[t] = broadcast_pair(x + t * stride + 2 * P);
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int i = 0; i < V; ++i) {
+        const uvec w = pair_of<F, P>(quants + g * group_bytes + i * vector_bytes);
+#pragma GCC unroll 16
+        for (int t = 0; t < T; ++t)
+          sums[t][g][i] = add_pairs(w, xs[t], sums[t][g][i]);
+      }
+    add_block<F, G, T, V, P + 1, End>(quants, group_bytes, x, stride, sums);
+  }
+}
+
+/// Scale S … of a block, and the columns that it is of.
+template <class F, int G, int T, int V, int S = 0>
+inline void multiply_scaled(const std::byte* quants, std::size_t group_bytes, const std::int16_t* x, std::size_t stride,
+                            const activation_block* xs, std::size_t block_stride,
+                            const typename F::scales (&scales)[G][V], fvec (&acc)[T][G][V]) {
+  constexpr int count = F::scales::count, pairs = block_pairs / count;
+  if constexpr (S < count) {
+    ivec sums[T][G][V];
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      const auto& half_sums = xs[t * block_stride].half_sums;
+      const std::int32_t sum = count == 1 ? half_sums[0] + half_sums[1] : half_sums[S];
+      const ivec start = -F::offset * sum + ivec{};
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i)
+          sums[t][g][i] = F::offset == 0 ? ivec{} : start;
+    }
+    add_block<F, G, T, V, S * pairs, (S + 1) * pairs>(quants, group_bytes, x, stride, sums);
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      const fvec x_scale = broadcast(xs[t * block_stride].scale);
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i)
+          acc[t][g][i] = madd(to_float(sums[t][g][i]), scales[g][i].scale[S] * x_scale, acc[t][g][i]);
+    }
+    multiply_scaled<F, G, T, V, S + 1>(quants, group_bytes, x, stride, xs, block_stride, scales, acc);
+  }
+}
+
+/// T tokens against V vectors, from `part` on, of each of G neighbouring groups; weights are widened in registers.
+template <class F, int G, int T, int V>
+void multiply_quants(const matrix_product& a, std::uint32_t group, int part) {
+  const std::size_t group_bytes = a.weights.group_bytes;
+  const std::byte* p = a.weights.data + group * group_bytes;
+  const std::int16_t* x = a.quantised.quants;
+  const activation_block* xs = a.quantised.blocks;
+  const std::size_t stride = a.quantised.stride, block_stride = stride / quant_columns;
+  fvec acc[T][G][V] = {};
+  super_scales super[G][V] = {};
+  const std::uint32_t blocks = a.weights.columns / quant_columns;
+  for (std::uint32_t b = 0; b < blocks; ++b, x += quant_columns, ++xs) {
+    if (F::super_bytes != 0 && b % super_blocks == 0) {
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i)
+          super[g][i] = F::read_super(p + g * group_bytes, part + i);
+      p += F::super_bytes;
+    }
+    typename F::scales scales[G][V];
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int i = 0; i < V; ++i)
+        scales[g][i] = F::read(p + g * group_bytes, super[g][i], part + i);
+    multiply_scaled<F, G, T, V>(p + F::header_bytes + part * vector_bytes, group_bytes, x, stride, xs, block_stride,
+                                scales, acc);
+    if constexpr (F::scales::has_minimum) {
+#pragma GCC unroll 16
+      for (int t = 0; t < T; ++t)
+#pragma GCC unroll 4
+        for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+          for (int i = 0; i < V; ++i)
+            acc[t][g][i] = madd(scales[g][i].minimum, broadcast(xs[t * block_stride].sum), acc[t][g][i]);
+    }
+    p += quant_block_bytes<F>;
+  }
+#pragma GCC unroll 16
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int i = 0; i < V; ++i)
+        finish(a, t, group + g, part + i, acc[t][g][i]);
+}
+
+/// 256 columns of a group, widened: signed pairs and f32 scales, 9 to 10 KiB.
+constexpr std::uint32_t quant_tile_columns = 256;
+constexpr std::uint32_t tile_blocks = quant_tile_columns / quant_columns;
+
+template <int Scales, bool Minimum>
+struct quant_tile {
+  alignas(64) std::uint32_t pairs[tile_blocks * block_pairs * 16];
+  alignas(64) float scales[tile_blocks * Scales * 16];
+  alignas(64) float minima[Minimum ? tile_blocks * 16 : 16];
+};
+
+inline void store(std::uint32_t* p, uvec v) { __builtin_memcpy(p, &v, sizeof v); }
+
+template <class F, int P = 0>
+inline void widen_pairs(const std::byte* quants, std::uint32_t* pairs) {
+  if constexpr (P < block_pairs) {
+    const auto factors = reinterpret_cast<pvec>(pair_of<F, P>(quants)) - static_cast<std::uint16_t>(F::offset);
+    store(pairs + P * 16, reinterpret_cast<uvec>(factors));
+    widen_pairs<F, P + 1>(quants, pairs);
+  }
+}
+
+/// Widens `blocks` blocks of a group from block `first`, which begins 256 columns, on.
+template <class F, class Tile>
+void widen_quants(const std::byte* group, std::uint32_t first, std::uint32_t blocks, Tile& tile) {
+  constexpr int count = F::scales::count;
+  const std::byte* super = group + block_offset<F>(first);
+#pragma GCC unroll 4
+  for (int i = 0; i < parts; ++i) {
+    const auto super_scale = F::read_super(super, i);
+    for (std::uint32_t b = 0; b < blocks; ++b) {
+      const std::byte* p = super + F::super_bytes + std::size_t{b} * quant_block_bytes<F>;
+      const auto scales = F::read(p, super_scale, i);
+#pragma GCC unroll 2
+      for (int s = 0; s < count; ++s)
+        store(tile.scales + (b * count + s) * 16 + i * width, scales.scale[s]);
+      if constexpr (F::scales::has_minimum)
+        store(tile.minima + b * 16 + i * width, scales.minimum);
+      widen_pairs<F>(p + F::header_bytes + i * vector_bytes, tile.pairs + b * block_pairs * 16 + i * width);
+    }
+  }
+}
+
+/// T tokens against a widened tile; the sums go on from sums[T][16].
+template <int T, int Scales, bool Minimum>
+void multiply_quant_tile(const quant_tile<Scales, Minimum>& tile, std::uint32_t blocks, const std::int16_t* x,
+                         std::size_t stride, const activation_block* xs, float* sums) {
+  const std::size_t block_stride = stride / quant_columns;
+  constexpr int pairs = block_pairs / Scales;
+  fvec acc[T][parts];
+#pragma GCC unroll 16
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 4
+    for (int i = 0; i < parts; ++i)
+      acc[t][i] = load<fvec>(sums + t * 16 + i * width);
+  const std::uint32_t* weights = tile.pairs;
+  for (std::uint32_t b = 0; b < blocks * Scales; ++b, weights += pairs * 16, x += 2 * pairs) {
+    ivec products[T][parts] = {};
+    for (int p = 0; p < pairs; ++p) {
+      uvec w[parts];
+#pragma GCC unroll 4
+      for (int i = 0; i < parts; ++i)
+        w[i] = load<uvec>(weights + p * 16 + i * width);
+#pragma GCC unroll 16
+      for (int t = 0; t < T; ++t) {
+        const uvec xt = broadcast_pair(x + t * stride + 2 * p);
+#pragma GCC unroll 4
+        for (int i = 0; i < parts; ++i)
+          products[t][i] = add_pairs(w[i], xt, products[t][i]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < parts; ++i) {
+      const fvec scale = load<fvec>(tile.scales + b * 16 + i * width);
+#pragma GCC unroll 16
+      for (int t = 0; t < T; ++t) {
+        const auto& block = xs[t * block_stride + b / Scales];
+        acc[t][i] = madd(to_float(products[t][i]), scale * broadcast(block.scale), acc[t][i]);
+        if constexpr (Minimum)
+          acc[t][i] = madd(load<fvec>(tile.minima + b * 16 + i * width), broadcast(block.sum), acc[t][i]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 4
+    for (int i = 0; i < parts; ++i)
+      store(sums + t * 16 + i * width, acc[t][i]);
+}
+
+template <int T = 1, int Scales, bool Minimum>
+inline void multiply_quant_tile_of(int tokens, const quant_tile<Scales, Minimum>& tile, std::uint32_t blocks,
+                                   const std::int16_t* x, std::size_t stride, const activation_block* xs, float* sums) {
+  if (tokens == T)
+    multiply_quant_tile<T>(tile, blocks, x, stride, xs, sums);
+  else if constexpr (T < block_tokens_max)
+    multiply_quant_tile_of<T + 1>(tokens, tile, blocks, x, stride, xs, sums);
+}
+
+template <class F>
+struct integer_products {
+  static constexpr int groups_at_once = gemv_groups, pair_tokens_max = direct_tokens_max;
+  static constexpr std::uint32_t tile_columns = quant_tile_columns;
+  using tile = quant_tile<F::scales::count, F::scales::has_minimum>;
+
+  template <int G, int T, int V>
+  static void rows(const matrix_product& a, std::uint32_t group, int part) {
+    multiply_quants<F, G, T, V>(a, group, part);
+  }
+  static void widen_tile(const matrix_product& a, std::uint32_t group, std::uint32_t column, std::uint32_t columns,
+                         tile& out) {
+    widen_quants<F>(a.weights.data + group * a.weights.group_bytes, column / quant_columns, columns / quant_columns,
+                    out);
+  }
+  static void tokens(const matrix_product& a, const tile& weights, std::uint32_t column, std::uint32_t columns,
+                     std::uint32_t token, int count, float* sums) {
+    const auto stride = a.quantised.stride;
+    multiply_quant_tile_of(count, weights, columns / quant_columns, a.quantised.quants + token * stride + column,
+                           stride, a.quantised.blocks + (token * stride + column) / quant_columns, sums);
+  }
+};
