@@ -101,7 +101,7 @@ inline void multiply_tile_of(int tokens, const float_tile& tile, std::uint32_t c
 
 template <class F>
 struct float_products {
-  static constexpr int groups_at_once = gemv_groups, pair_tokens_max = direct_tokens_max;
+  static constexpr int few_tokens_max = float_tokens_max;
   static constexpr std::uint32_t tile_columns = float_tile_columns;
   using tile = float_tile;
 

@@ -31,6 +31,15 @@ void rotate(const float* in, std::uint32_t width, rope_pairs pairs, const float*
   }
 }
 
+/// How many tokens from the first on are consecutive ones of its sequence, at most `most`.
+std::uint32_t run_of(std::span<const forward_token> tokens, std::uint32_t most) {
+  std::uint32_t count = 1;
+  while (count < most && count < tokens.size() && tokens[count].table == tokens[0].table
+         && tokens[count].position == tokens[0].position + count)
+    ++count;
+  return count;
+}
+
 } // namespace
 
 void host_model::compute_attention(std::span<const forward_token> tokens, const host_layer& layer,
@@ -112,9 +121,14 @@ void host_model::store_kv(std::span<const forward_token> tokens, const host_laye
 }
 
 void host_model::attend(std::span<const forward_token> tokens, const host_layer& weights, std::uint32_t layer) {
-  // Items are (kv head, token, query head of the kv head): one token splits evenly over threads by query heads, though
+  // Consecutive tokens share passes over keys and values.
+  const auto together = attention_rows_max / std::min(config().heads_per_kv(), attention_heads_max);
+  runs_.clear();
+  for (std::uint32_t t = 0; t < tokens.size(); t += runs_.back().count)
+    runs_.push_back({t, run_of(tokens.subspan(t), together)});
+  // Items are (kv head, run, query head of the kv head): one token splits evenly over threads by query heads, though
   // keys are then read twice, and many tokens run along one kv head, whose keys stay in the cache.
-  const auto items = config().heads * static_cast<std::uint32_t>(tokens.size());
+  const auto items = config().heads * static_cast<std::uint32_t>(runs_.size());
   const auto grain = tokens.size() > 1 ? config().heads_per_kv() : (items + pool_->threads() - 1) / pool_->threads();
   pool_->parallel_for(items, grain, [&](auto begin, auto end, auto thread) {
     attend_range(tokens, weights, layer, begin, end, thread);
@@ -125,10 +139,10 @@ void host_model::attend_range(std::span<const forward_token> tokens, const host_
                               std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
   const auto& c = config();
   const auto shared = c.heads_per_kv();
-  const auto window = c.layers[layer].window;
+  const auto runs = static_cast<std::uint32_t>(runs_.size());
   const auto head_padded = padded(c.head_width);
   float* queries = head_scratch_.row(thread);
-  float* outs = queries + attention_heads_max * head_padded;
+  float* outs = queries + attention_rows_max * head_padded;
   attention a{.query = queries,
               .out = outs,
               .width = head_padded,
@@ -136,24 +150,31 @@ void host_model::attend_range(std::span<const forward_token> tokens, const host_
               .token_stride = static_cast<std::uint64_t>(group_.stride[3]) / sizeof(float),
               .block_tokens = group_.block_tokens,
               .scale = c.attention_scale,
-              .scores = outs + attention_heads_max * head_padded,
+              .scores = outs + attention_rows_max * head_padded,
               .score_stride = score_stride_};
+  if (c.layers[layer].window != 0)
+    a.window = c.layers[layer].window;
   for (auto item = begin; item < end; item += a.heads) {
-    const auto kv_head = item / shared / static_cast<std::uint32_t>(tokens.size());
-    const auto t = item / shared % static_cast<std::uint32_t>(tokens.size());
+    const auto kv_head = item / shared / runs;
+    const auto run = runs_[item / shared % runs];
     const auto first_head = kv_head * shared + item % shared;
     a.heads = std::min({shared - item % shared, end - item, attention_heads_max});
+    a.tokens = run.count;
     a.keys = kv_row(layer, key_part, kv_head);
     a.values = kv_row(layer, value_part, kv_head);
-    a.table = tokens[t].table;
-    a.positions = tokens[t].position + 1;
-    a.begin = window != 0 && a.positions > window ? a.positions - window : 0;
-    for (std::uint32_t h = 0; h < a.heads; ++h)
-      prepare_head(query_.row(t) + (first_head + h) * c.head_width, t, layer, weights.query_norm,
-                   queries + h * head_padded);
+    a.table = tokens[run.first].table;
+    a.positions = tokens[run.first].position + 1;
+    const auto for_each_row = [&](auto f) {
+      for (std::uint32_t i = 0; i < a.tokens * a.heads; ++i)
+        f(run.first + i / a.heads, (first_head + i % a.heads) * c.head_width, i * head_padded);
+    };
+    for_each_row([&](std::uint32_t t, std::uint32_t column, std::uint32_t at) {
+      prepare_head(query_.row(t) + column, t, layer, weights.query_norm, queries + at);
+    });
     kernels_->attend(a);
-    for (std::uint32_t h = 0; h < a.heads; ++h)
-      std::copy_n(outs + h * head_padded, c.head_width, mixed_.row(t) + (first_head + h) * c.head_width);
+    for_each_row([&](std::uint32_t t, std::uint32_t column, std::uint32_t at) {
+      std::copy_n(outs + at, c.head_width, mixed_.row(t) + column);
+    });
   }
 }
 

@@ -85,11 +85,12 @@ expected<host_model::matrix, error> host_model::make_matrix(std::uint32_t rows, 
 expected<void, error> host_model::make_scratch() {
   const auto& c = config();
   score_stride_ = padded(c.context_tokens);
-  const auto head_scratch = attention_heads_max * (2 * padded(c.head_width) + score_stride_);
+  const auto head_scratch = attention_rows_max * (2 * padded(c.head_width) + score_stride_);
   const auto has_experts = c.experts.count != 0;
   const auto hidden = has_experts ? c.experts.hidden : c.hidden;
   const auto widest = std::max({c.width, c.query_width(), hidden});
-  quant_stride_ = (widest + quant_columns - 1) / quant_columns * quant_columns;
+  // A block more than needed: rows a power of two apart would fall into the same few lines of L1.
+  quant_stride_ = (widest + quant_columns - 1) / quant_columns * quant_columns + quant_columns;
   const auto quant_floats = static_cast<std::uint32_t>(quant_stride_ * sizeof(std::int16_t) / sizeof(float));
   const auto block_floats =
     static_cast<std::uint32_t>(quant_stride_ / quant_columns * sizeof(activation_block) / sizeof(float));

@@ -118,9 +118,15 @@ private:
   matrix last_;
   /// Cosines, then sines, of each rope: [rope][2][head_width / 2].
   matrix angles_;
-  /// Per thread: queries, outputs and scores of one group of heads.
+  /// Per thread: queries, outputs and scores of one call of the attention kernel.
   matrix head_scratch_;
   std::uint32_t score_stride_ = 0;
+  /// Consecutive tokens of one sequence, of the current chunk.
+  struct token_run {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+  };
+  std::vector<token_run> runs_;
   /// Angle of a pair by one position: [rope][head_width / 2].
   std::vector<double> frequencies_;
 

@@ -86,29 +86,35 @@ inline std::size_t block_offset(std::uint32_t b) {
 
 using pvec = std::uint16_t __attribute__((vector_size(vector_bytes)));
 
-/// Pair P of a block of one vector of rows: two 16-bit factors a lane. `p` is at the high bits, if there are any.
-template <class F, int P>
-inline uvec pair_of(const std::byte* p) {
-  constexpr int low_pairs = 16 / F::low_bits;
-  constexpr int shift = P % low_pairs * F::low_bits;
+/// Pairs of columns in a word.
+template <class F>
+constexpr int word_pairs = 16 / F::low_bits;
+
+/// Pair J of a word: two 16-bit factors a lane. The word's high bits are in the lowest places of each half of `plane`.
+template <class F, int J>
+inline uvec pair_of(uvec word, uvec plane) {
+  constexpr int shift = J * F::low_bits;
   constexpr std::uint32_t mask = ((1u << F::low_bits) - 1) * 0x10001u;
-  const auto word = load<uvec>(p + (F::high_bits + P / low_pairs) * 64);
   uvec result;
   if constexpr (shift + F::low_bits == 16)
     result = reinterpret_cast<uvec>(reinterpret_cast<pvec>(word) >> shift);
   else
     result = (word >> shift) & mask;
   if constexpr (F::high_bits > 0) {
-    constexpr int high_pairs = 16 / F::high_bits;
-    constexpr int at = P % high_pairs * F::high_bits; // the bits go to F::low_bits
+    constexpr int at = J * F::high_bits; // the bits go to F::low_bits
     constexpr std::uint32_t high_mask = (((1u << F::high_bits) - 1) << F::low_bits) * 0x10001u;
-    const auto plane = load<uvec>(p + P / high_pairs * 64);
     if constexpr (at >= F::low_bits)
       result |= (plane >> (at - F::low_bits)) & high_mask;
     else
       result |= (plane << (F::low_bits - at)) & high_mask;
   }
   return result;
+}
+
+/// Words of 16 / F::high_bits pairs share a plane; the next of them has its bits further up.
+template <class F>
+inline uvec next_plane(uvec plane) {
+  return plane >> (word_pairs<F> * F::high_bits);
 }
 
 inline uvec broadcast_pair(const std::int16_t* x) {
@@ -119,25 +125,58 @@ inline uvec broadcast_pair(const std::int16_t* x) {
 
 inline fvec to_float(ivec v) { return __builtin_convertvector(v, fvec); }
 
-/// Adds pairs P … End - 1 of a block of G groups for T tokens; x is at the block's first column.
-template <class F, int G, int T, int V, int P, int End>
-inline void add_block(const std::byte* quants, std::size_t group_bytes, const std::int16_t* x, std::size_t stride,
-                      ivec (&sums)[T][G][V]) {
-  if constexpr (P < End) {
+/// Adds pairs J … of one word of G groups for T tokens; x is at the word's first column.
+template <class F, int G, int T, int V, int J = 0>
+inline void add_word(const uvec (&words)[G][V], const uvec (&planes)[G][V], const std::int16_t* x, std::size_t stride,
+                     ivec (&sums)[T][G][V]) {
+  if constexpr (J < word_pairs<F>) {
     uvec xs[T];
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t)
-      xs[t] = broadcast_pair(x + t * stride + 2 * P);
+      xs[t] = broadcast_pair(x + t * stride + 2 * J);
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g)
 #pragma GCC unroll 4
       for (int i = 0; i < V; ++i) {
-        const uvec w = pair_of<F, P>(quants + g * group_bytes + i * vector_bytes);
+        const uvec w = pair_of<F, J>(words[g][i], planes[g][i]);
 #pragma GCC unroll 16
         for (int t = 0; t < T; ++t)
           sums[t][g][i] = add_pairs(w, xs[t], sums[t][g][i]);
       }
-    add_block<F, G, T, V, P + 1, End>(quants, group_bytes, x, stride, sums);
+    add_word<F, G, T, V, J + 1>(words, planes, x, stride, sums);
+  }
+}
+
+/// Adds the words of scale S of a block of G groups; `quants` is at the block's high bits, if it has any.
+template <class F, int G, int T, int V>
+inline void add_scaled(const std::byte* quants, std::size_t group_bytes, int s, const std::int16_t* x,
+                       std::size_t stride, ivec (&sums)[T][G][V]) {
+  constexpr int words = F::low_bits / F::scales::count;
+  uvec planes[G][V] = {};
+  if constexpr (F::high_bits > 0)
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int i = 0; i < V; ++i)
+        planes[g][i] = load<uvec>(quants + s * 64 + g * group_bytes + i * vector_bytes);
+  const std::byte* p = quants + (F::high_bits + s * words) * 64;
+  // A loop that is not unrolled keeps the sums in registers: of straight code, g++ 12 computes products far ahead of
+  // their sums, and spills them.
+#pragma GCC unroll 1
+  for (int word = 0; word < words; ++word, p += 64, x += 2 * word_pairs<F>) {
+    uvec loaded[G][V];
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int i = 0; i < V; ++i)
+        loaded[g][i] = load<uvec>(p + g * group_bytes + i * vector_bytes);
+    add_word<F, G, T, V>(loaded, planes, x, stride, sums);
+    if constexpr (F::high_bits > 0)
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i)
+          planes[g][i] = next_plane<F>(planes[g][i]);
   }
 }
 
@@ -160,7 +199,7 @@ inline void multiply_scaled(const std::byte* quants, std::size_t group_bytes, co
         for (int i = 0; i < V; ++i)
           sums[t][g][i] = F::offset == 0 ? ivec{} : start;
     }
-    add_block<F, G, T, V, S * pairs, (S + 1) * pairs>(quants, group_bytes, x, stride, sums);
+    add_scaled<F, G, T, V>(quants, group_bytes, S, x + S * 2 * pairs, stride, sums);
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
       const fvec x_scale = broadcast(xs[t * block_stride].scale);
@@ -235,12 +274,25 @@ struct quant_tile {
 
 inline void store(std::uint32_t* p, uvec v) { __builtin_memcpy(p, &v, sizeof v); }
 
-template <class F, int P = 0>
-inline void widen_pairs(const std::byte* quants, std::uint32_t* pairs) {
-  if constexpr (P < block_pairs) {
-    const auto factors = reinterpret_cast<pvec>(pair_of<F, P>(quants)) - static_cast<std::uint16_t>(F::offset);
-    store(pairs + P * 16, reinterpret_cast<uvec>(factors));
-    widen_pairs<F, P + 1>(quants, pairs);
+template <class F, int J = 0>
+inline void widen_word(uvec word, uvec plane, std::uint32_t* pairs) {
+  if constexpr (J < word_pairs<F>) {
+    const auto factors = reinterpret_cast<pvec>(pair_of<F, J>(word, plane)) - static_cast<std::uint16_t>(F::offset);
+    store(pairs + J * 16, reinterpret_cast<uvec>(factors));
+    widen_word<F, J + 1>(word, plane, pairs);
+  }
+}
+
+/// The quants of a block of one vector of rows, signed.
+template <class F>
+inline void widen_block(const std::byte* quants, std::uint32_t* pairs) {
+  uvec plane = {};
+  for (int word = 0; word < F::low_bits; ++word, pairs += word_pairs<F> * 16) {
+    if constexpr (F::high_bits > 0) {
+      constexpr int sharing = F::low_bits / F::high_bits; // words of one plane
+      plane = word % sharing == 0 ? load<uvec>(quants + word / sharing * 64) : next_plane<F>(plane);
+    }
+    widen_word<F>(load<uvec>(quants + (F::high_bits + word) * 64), plane, pairs);
   }
 }
 
@@ -260,7 +312,7 @@ void widen_quants(const std::byte* group, std::uint32_t first, std::uint32_t blo
         store(tile.scales + (b * count + s) * 16 + i * width, scales.scale[s]);
       if constexpr (F::scales::has_minimum)
         store(tile.minima + b * 16 + i * width, scales.minimum);
-      widen_pairs<F>(p + F::header_bytes + i * vector_bytes, tile.pairs + b * block_pairs * 16 + i * width);
+      widen_block<F>(p + F::header_bytes + i * vector_bytes, tile.pairs + b * block_pairs * 16 + i * width);
     }
   }
 }
@@ -323,7 +375,7 @@ inline void multiply_quant_tile_of(int tokens, const quant_tile<Scales, Minimum>
 
 template <class F>
 struct integer_products {
-  static constexpr int groups_at_once = gemv_groups, pair_tokens_max = direct_tokens_max;
+  static constexpr int few_tokens_max = integer_tokens_max;
   static constexpr std::uint32_t tile_columns = quant_tile_columns;
   using tile = quant_tile<F::scales::count, F::scales::has_minimum>;
 

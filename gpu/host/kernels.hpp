@@ -94,10 +94,12 @@ struct matrix_product {
 /// Most tokens of one matrix_product call.
 inline constexpr std::uint32_t product_tokens_max = 256;
 
-/// Attention of `heads` query heads of one token that share a kv head. Widths are padded to 16 by zeros.
+/// Attention of `heads` query heads that share a kv head, of `tokens` consecutive tokens of one sequence. Widths are
+/// padded to 16 by zeros. A token's result has the same bits whatever tokens and heads stand beside it.
 struct attention {
-  const float* query = nullptr; // [heads][width]
-  float* out = nullptr;         // [heads][width]
+  const float* query = nullptr; // [tokens][heads][width]
+  float* out = nullptr;         // [tokens][heads][width]
+  std::uint32_t tokens = 1;     // tokens × heads ≤ attention_rows_max
   std::uint32_t heads = 0;      // 1 … attention_heads_max
   std::uint32_t width = 0;      // a multiple of 16
   /// Keys and values of position j lie at base + table[j / block_tokens] × block_stride
@@ -108,16 +110,20 @@ struct attention {
   std::uint64_t block_stride = 0;
   std::uint64_t token_stride = 0;
   std::uint32_t block_tokens = 0;
-  /// Positions begin … positions - 1 are attended to, the token's own being the last; begin < positions. Lanes and
-  /// blocks are those of the absolute position. Table entries of blocks that end at or before `begin` are not read.
+  /// Token t attends to positions max(begin, positions + t − window) … positions + t − 1, the last being its own; there
+  /// is at least one. Lanes and blocks are those of the absolute position. Table entries of blocks that end at or before
+  /// the first position are not read.
   std::uint32_t begin = 0;
+  std::uint32_t window = 0xffffffff;
   std::uint32_t positions = 0;
   float scale = 0;
-  float* scores = nullptr;      // [heads][score_stride], scratch
-  std::size_t score_stride = 0; // ≥ positions rounded up to 16
+  float* scores = nullptr;      // [tokens][heads][score_stride], scratch
+  std::size_t score_stride = 0; // ≥ positions + tokens − 1, rounded up to 16
 };
 
 inline constexpr std::uint32_t attention_heads_max = 4;
+/// As many as share keys and values in one pass: more would push each other's scores out of L2 in long contexts.
+inline constexpr std::uint32_t attention_rows_max = 12;
 
 /// The kernels of one path.
 struct kernel_table {

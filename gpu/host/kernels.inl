@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one source of the host kernels, included by kernels_<path>.cpp inside an anonymous namespace.
-// The including file gives: vector_bytes, path_index, direct_tokens_max, part_tokens_max, block_tokens_max, gemv_groups;
-// fvec, uvec, hvec, ivec; madd, maximum, add_pairs, widen_half, widen_unsigned_bytes, widen_signed_bytes, reduce_add.
+// The including file gives: vector_bytes, path_index, direct_tokens_max, float_tokens_max, integer_tokens_max,
+// block_tokens_max, gemv_groups, rows_at_once, keys_at_once;
+// fvec, uvec, hvec, ivec; madd, maximum, add_pairs, widen_half, widen_unsigned_bytes, widen_signed_bytes, reduce_add,
+// reduce_lanes.
 // No function of the standard library here: see kernels.hpp.
 
 constexpr int width = vector_bytes / 4;  // lanes of one vector
@@ -95,9 +97,9 @@ void multiply_tiled(const matrix_product& a, std::uint32_t begin, std::uint32_t 
 template <class Products, int T = 1>
 inline void multiply_few(const matrix_product& a, std::uint32_t group) {
   if (a.tokens != T) {
-    if constexpr (T < part_tokens_max)
+    if constexpr (T < Products::few_tokens_max)
       multiply_few<Products, T + 1>(a, group);
-  } else if constexpr (T <= Products::pair_tokens_max) {
+  } else if constexpr (T <= direct_tokens_max) {
     Products::template rows<1, T, parts>(a, group, 0);
   } else {
     for (int i = 0; i < parts; ++i)
@@ -108,14 +110,14 @@ inline void multiply_few(const matrix_product& a, std::uint32_t group) {
 template <class Products>
 void multiply_by(const matrix_product& a) {
   std::uint32_t group = a.group_begin;
-  if (a.tokens > static_cast<std::uint32_t>(part_tokens_max)) {
+  if (a.tokens > static_cast<std::uint32_t>(Products::few_tokens_max)) {
     for (; group < a.group_end; group += pass_groups)
       multiply_tiled<Products>(a, group, group + pass_groups < a.group_end ? group + pass_groups : a.group_end);
     return;
   }
   if (a.tokens == 1)
-    for (; group + Products::groups_at_once <= a.group_end; group += Products::groups_at_once)
-      Products::template rows<Products::groups_at_once, 1, parts>(a, group, 0);
+    for (; group + gemv_groups <= a.group_end; group += gemv_groups)
+      Products::template rows<gemv_groups, 1, parts>(a, group, 0);
   for (; group < a.group_end; ++group)
     multiply_few<Products>(a, group);
 }

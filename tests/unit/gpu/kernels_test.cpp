@@ -391,6 +391,59 @@ TEST_CASE("positions before `begin` are not attended to, nor are their blocks lo
   }
 }
 
+TEST_CASE("tokens that share passes over keys and values have the bits that each has alone, with and without a window") {
+  constexpr std::uint32_t block_tokens = 16, blocks = 24;
+  for (std::uint32_t width : {16u, 64u, 80u}) {
+    const auto kv = random_floats(std::size_t{blocks} * 2 * block_tokens * width, 10);
+    std::vector<std::uint32_t> table;
+    for (std::uint32_t i = 0; i < blocks; ++i)
+      table.push_back(i * 7 % blocks);
+    for (auto path : supported_simd_paths())
+      for (std::uint32_t heads = 1; heads <= attention_heads_max; ++heads)
+        for (std::uint32_t tokens = 2; tokens * heads <= attention_rows_max; ++tokens)
+          for (std::uint32_t positions : {1u, 15u, 61u, 300u})
+            for (std::uint32_t window : {0xffffffffu, 3u, 16u, 63u, 200u}) {
+              const auto query = random_floats(std::size_t{tokens} * heads * width, positions);
+              attention a{.query = query.data(),
+                          .heads = heads,
+                          .width = width,
+                          .keys = kv.data(),
+                          .values = kv.data() + block_tokens * width,
+                          .table = table.data(),
+                          .block_stride = 2 * block_tokens * width,
+                          .token_stride = width,
+                          .block_tokens = block_tokens,
+                          .window = window,
+                          .positions = positions,
+                          .scale = 1.5f,
+                          .score_stride = 320};
+              std::vector<float> together(query.size()), alone(query.size());
+              std::vector<float> scores(attention_rows_max * a.score_stride);
+              a.scores = scores.data();
+              a.tokens = tokens;
+              a.out = together.data();
+              kernels_of(path).attend(a);
+              a.tokens = 1;
+              for (std::uint32_t t = 0; t < tokens; ++t) {
+                a.query = query.data() + t * heads * width;
+                a.out = alone.data() + t * heads * width;
+                // A window is no more than a `begin` of each token's own.
+                a.positions = positions + t;
+                a.window = 0xffffffff;
+                a.begin = a.positions > window ? a.positions - window : 0;
+                kernels_of(path).attend(a);
+              }
+              CAPTURE(to_string(path));
+              CAPTURE(width);
+              CAPTURE(heads);
+              CAPTURE(tokens);
+              CAPTURE(positions);
+              CAPTURE(window);
+              REQUIRE((together == alone));
+            }
+  }
+}
+
 TEST_CASE("a norm of a head in a row reads and writes that head alone") {
   for (auto path : supported_simd_paths())
     for (std::uint32_t width : {6u, 16u, 24u, 40u}) {
