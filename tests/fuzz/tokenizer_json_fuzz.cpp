@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a tokenizer.json: they are refused, or make a tokenizer that encodes and decodes. With TROUPE_FUZZ_CANARY a file
-// with a certain added token ends the process, which proves that the fuzzer reaches what lies behind the reader.
+// Any bytes as a tokenizer.json: they are refused, or make a tokenizer that encodes and decodes. With TROUPE_FUZZ_CANARY an
+// added token that no seed has ends the process, which proves that mutations get through the reader.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
 #ifdef TROUPE_FUZZ_CANARY
   for (const auto& token : description->added)
-    if (token.content.starts_with("canary"))
+    if (token.content.starts_with("cana") && token.content.size() > 4)
       std::abort();
 #endif
   const auto made = tokenizer::make(*std::move(description));

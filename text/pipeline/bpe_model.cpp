@@ -65,6 +65,8 @@ bpe_model::bpe_model(const tokenizer_description& d, word_alphabet alphabet)
       if (const auto found = characters_.find(c); found != characters_.end())
         single_[byte] = found->second;
   }
+  if (alphabet == word_alphabet::bytes)
+    settled_ = settled_characters{d, merges_, single_};
 }
 
 // -- symbols --------------------------------------------------------------------------------------
@@ -117,6 +119,15 @@ void bpe_model::add_symbols(std::string_view word, workspace& w) const {
   symbol_writer writer{*this, w.symbols};
   for (std::size_t at = 0; at < word.size();) {
     const auto byte = static_cast<std::uint8_t>(word[at]);
+    if (byte >= 0xC2 && alphabet_ == word_alphabet::bytes) {
+      const auto c = read_char(word, at);
+      if (const auto token = settled_.find(word, at, c.code_point, c.bytes);
+          token != settled_characters::none && c.state == utf8_state::valid) {
+        writer.add(token);
+        at += c.bytes;
+        continue;
+      }
+    }
     if (single_[byte] != no_token) {
       writer.add(single_[byte]);
       ++at;

@@ -12,6 +12,7 @@
 #include "messages/ids.hpp"
 #include "text/pipeline/merge_table.hpp"
 #include "text/pipeline/pre_tokenizer.hpp"
+#include "text/pipeline/settled_characters.hpp"
 #include "text/pipeline/token_buffer.hpp"
 #include "text/tokenizer_description.hpp"
 
@@ -65,6 +66,8 @@ private:
   /// Token of each byte's character, and of each ASCII character.
   std::array<token_id, 256> single_{};
   std::unordered_map<char32_t, token_id> characters_;
+  /// Of byte-level BPE.
+  settled_characters settled_;
   /// Tokens that stand for bytes of what has no token.
   std::array<token_id, 256> byte_tokens_{};
   std::vector<std::string> virtual_characters_;
