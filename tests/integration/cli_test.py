@@ -10,6 +10,7 @@ import unittest
 TROUPE = sys.argv.pop(1)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+GOLDENS = ROOT / "tests" / "goldens"
 
 
 def troupe(*arguments, text=b""):
@@ -102,6 +103,28 @@ class Cli(unittest.TestCase):
         for wrong in (b"", b"{}", b"[[1]]", b"[-1]", b"[1.5]", b"[99999999]", b'["a"]'):
             done = troupe("tokenize", MODEL, "--decode", text=wrong)
             self.assertEqual((done.returncode, done.stdout), (1, b""), wrong)
+
+    def test_tokenize_and_render_take_hugging_faces_files(self):
+        golden = GOLDENS / "tokenizer_json"
+        first = json.loads((golden / "qwen2_ids.jsonl").read_text().splitlines()[0])
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "tokenizer.json").write_bytes((golden / "qwen2.json").read_bytes())
+            (folder / "tokenizer_config.json").write_text('{"bos_token": "<|begin|>", "chat_template": "{{ bos_token }}\\n{% if %}"}')
+            for path in (folder, folder / "tokenizer.json"):
+                done = troupe("tokenize", path, text=first["text"].encode())
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                self.assertEqual(json.loads(done.stdout), first["ids"][1:])  # without BOS
+                wrong = troupe("render", path, text=b"{}")
+                self.assertEqual(wrong.returncode, 1)
+                self.assertRegex(wrong.stderr.decode(), r":2: syntax")
+            (folder / "chat_template.jinja").write_text("{{ bos_token }}!")
+            done = troupe("render", folder, text=b"{}")
+            self.assertEqual((done.returncode, done.stdout), (0, b"<|begin|>!"))
+            (folder / "tokenizer.json").write_text('{"model": {"type": "WordLevel"}}')
+            refused = troupe("tokenize", folder)
+            self.assertEqual(refused.returncode, 3)
+            self.assertIn("$.model: 'WordLevel' is not supported", refused.stderr.decode())
 
     @unittest.skipUnless(MODEL.exists(), "SKIPPED: the demo model is not in models/; scripts/setup fetches it")
     def test_render_takes_the_template_of_a_model(self):
