@@ -125,7 +125,7 @@ expected<void, error> host_model::make_scratch() {
 }
 
 numerics_id host_model::numerics() const {
-  // avx2 and avx512 do the same fused operations in the same order.
+  // All paths but portable do the same fused operations in the same order.
   const std::string_view family = path_ == simd_path::portable ? "separate" : "fused";
   const auto text = "host " + std::string{family} + " kernels " + std::to_string(kernel_version) + " kv f32";
   return numerics_id{XXH3_64bits(text.data(), text.size())};

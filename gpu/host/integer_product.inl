@@ -375,9 +375,12 @@ inline void multiply_quant_tile_of(int tokens, const quant_tile<Scales, Minimum>
 
 template <class F>
 struct integer_products {
-  static constexpr int few_tokens_max = integer_tokens_max;
+  static constexpr int few_tokens_max = integer_tokens_max, block_tokens = block_tokens_max;
+  /// Groups whose sums wait while the activations of a tile's columns stay in L2.
+  static constexpr std::uint32_t pass_groups = 4;
   static constexpr std::uint32_t tile_columns = quant_tile_columns;
   using tile = quant_tile<F::scales::count, F::scales::has_minimum>;
+  struct activations {};
 
   template <int G, int T, int V>
   static void rows(const matrix_product& a, std::uint32_t group, int part) {
@@ -388,7 +391,8 @@ struct integer_products {
     widen_quants<F>(a.weights.data + group * a.weights.group_bytes, column / quant_columns, columns / quant_columns,
                     out);
   }
-  static void tokens(const matrix_product& a, const tile& weights, std::uint32_t column, std::uint32_t columns,
+  static void prepare(const matrix_product&, std::uint32_t, std::uint32_t, activations&) {}
+  static void add_tokens(const matrix_product& a, const activations&, const tile& weights, std::uint32_t column, std::uint32_t columns,
                      std::uint32_t token, int count, float* sums) {
     const auto stride = a.quantised.stride;
     multiply_quant_tile_of(count, weights, columns / quant_columns, a.quantised.quants + token * stride + column,

@@ -151,8 +151,10 @@ inline constexpr std::uint32_t kernel_version = 2;
 extern const kernel_table portable_kernels;
 extern const kernel_table avx2_kernels;
 extern const kernel_table avx512_kernels;
+extern const kernel_table avx512_vnni_kernels;
+extern const kernel_table amx_kernels;
 
 /// Counts multiply calls per path; incremented by the kernels themselves.
-extern std::uint64_t multiply_calls[3];
+extern std::uint64_t multiply_calls[5];
 
 } // namespace troupe::gpu::host

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one source of the host kernels, included by kernels_<path>.cpp inside an anonymous namespace.
+// The one source of the host kernels, included by kernels_<path>.cpp inside an anonymous namespace; kernel_table.inl is
+// its end.
 // The including file gives: vector_bytes, path_index, direct_tokens_max, float_tokens_max, integer_tokens_max,
 // block_tokens_max, gemv_groups, rows_at_once, keys_at_once;
 // fvec, uvec, hvec, ivec; madd, maximum, add_pairs, widen_half, widen_unsigned_bytes, widen_signed_bytes, reduce_add,
@@ -58,28 +59,28 @@ inline void finish(const matrix_product& a, std::uint32_t token, std::uint32_t g
 #include "gpu/host/float_product.inl"
 #include "gpu/host/integer_product.inl"
 
-// Products: float_products or integer_products of a format.
-
-/// Groups whose sums wait while a tile's activations stay in L2.
-constexpr std::uint32_t pass_groups = 4;
+// Products: float_products, integer_products or tile_products of a format.
 
 /// Many tokens: weights are widened once per tile and used for all tokens.
 template <class Products>
 void multiply_tiled(const matrix_product& a, std::uint32_t begin, std::uint32_t end) {
   typename Products::tile tile;
-  alignas(64) float sums[pass_groups * product_tokens_max * 16];
+  typename Products::activations activations;
+  alignas(64) float sums[Products::pass_groups * product_tokens_max * 16];
   __builtin_memset(sums, 0, (end - begin) * a.tokens * 16 * sizeof(float));
   // Token blocks of nearly equal size, so that none is too small to keep the multipliers busy.
-  const std::uint32_t blocks = (a.tokens + block_tokens_max - 1) / block_tokens_max;
+  const std::uint32_t blocks = (a.tokens + Products::block_tokens - 1) / Products::block_tokens;
   for (std::uint32_t k = 0; k < a.weights.columns; k += Products::tile_columns) {
     const std::uint32_t rest = a.weights.columns - k;
     const std::uint32_t columns = rest < Products::tile_columns ? rest : Products::tile_columns;
+    Products::prepare(a, k, columns, activations);
     float* group_sums = sums;
     for (std::uint32_t group = begin; group < end; ++group, group_sums += a.tokens * 16) {
       Products::widen_tile(a, group, k, columns, tile);
       for (std::uint32_t b = 0, token = 0; b < blocks; ++b) {
         const std::uint32_t next = (b + 1) * a.tokens / blocks;
-        Products::tokens(a, tile, k, columns, token, static_cast<int>(next - token), group_sums + token * 16);
+        Products::add_tokens(a, activations, tile, k, columns, token, static_cast<int>(next - token),
+                             group_sums + token * 16);
         token = next;
       }
     }
@@ -111,8 +112,9 @@ template <class Products>
 void multiply_by(const matrix_product& a) {
   std::uint32_t group = a.group_begin;
   if (a.tokens > static_cast<std::uint32_t>(Products::few_tokens_max)) {
-    for (; group < a.group_end; group += pass_groups)
-      multiply_tiled<Products>(a, group, group + pass_groups < a.group_end ? group + pass_groups : a.group_end);
+    for (; group < a.group_end; group += Products::pass_groups)
+      multiply_tiled<Products>(
+        a, group, a.group_end - group < Products::pass_groups ? a.group_end : group + Products::pass_groups);
     return;
   }
   if (a.tokens == 1)
@@ -121,25 +123,3 @@ void multiply_by(const matrix_product& a) {
   for (; group < a.group_end; ++group)
     multiply_few<Products>(a, group);
 }
-
-void multiply(const matrix_product& a) {
-  __atomic_fetch_add(&multiply_calls[path_index], 1, __ATOMIC_RELAXED);
-  switch (a.weights.type) {
-    case packed_type::f32: return multiply_by<float_products<format_f32>>(a);
-    case packed_type::f16: return multiply_by<float_products<format_f16>>(a);
-    case packed_type::bf16: return multiply_by<float_products<format_bf16>>(a);
-    case packed_type::q8_0: return multiply_by<integer_products<format_q8_0>>(a);
-    case packed_type::q4_0: return multiply_by<integer_products<format_q4_0>>(a);
-    case packed_type::q4_1: return multiply_by<integer_products<format_q4_1>>(a);
-    case packed_type::q5_0: return multiply_by<integer_products<format_q5_0>>(a);
-    case packed_type::q5_1: return multiply_by<integer_products<format_q5_1>>(a);
-    case packed_type::q4_k: return multiply_by<integer_products<format_q4_k>>(a);
-    case packed_type::q5_k: return multiply_by<integer_products<format_q5_k>>(a);
-    case packed_type::q6_k: return multiply_by<integer_products<format_q6_k>>(a);
-  }
-}
-
-#include "gpu/host/attention.inl"
-#include "gpu/host/elementwise.inl"
-
-constexpr kernel_table kernels{&multiply, &quantise, &attend, &rms_norm, &swiglu, &geglu};

@@ -66,6 +66,11 @@ inline fvec reduce_lanes(const fvec (&v)[8][2]) {
 
 #include "gpu/host/kernels.inl"
 
+template <class F>
+using quant_products = integer_products<F>;
+
+#include "gpu/host/kernel_table.inl"
+
 } // namespace
 
 const kernel_table avx2_kernels = kernels;

@@ -78,6 +78,11 @@ inline fvec reduce_lanes(const fvec (&v)[4][4]) {
 
 #include "gpu/host/kernels.inl"
 
+template <class F>
+using quant_products = integer_products<F>;
+
+#include "gpu/host/kernel_table.inl"
+
 } // namespace
 
 const kernel_table portable_kernels = kernels;

@@ -10,20 +10,28 @@
 
 namespace troupe::gpu::host {
 
-/// One compilation of the kernels. Bits are equal within a path; avx2 and avx512 compute the same
-/// fused operations in the same order, so their bits are equal too.
+/// One compilation of the kernels. Bits are equal within a path; all but portable compute the same fused operations in
+/// the same order, and integer sums are exact, so their bits are equal too.
 enum class simd_path : std::uint8_t {
   /// No fused multiply-add; runs everywhere.
   portable,
   /// AVX2, FMA and F16C.
   avx2,
-  /// AVX-512 F.
+  /// AVX-512 F, DQ, BW and VL.
   avx512,
+  /// The same with VNNI.
+  avx512_vnni,
+  /// The same with AMX for many tokens.
+  amx,
 };
+
+/// Slowest first.
+inline constexpr simd_path simd_paths[] = {simd_path::portable, simd_path::avx2, simd_path::avx512,
+                                           simd_path::avx512_vnni, simd_path::amx};
 
 std::string_view to_string(simd_path);
 
-/// "portable", "avx2" or "avx512"; nothing for another word.
+/// The name of a path, as to_string() gives it; nothing for another word.
 std::optional<simd_path> simd_path_from_string(std::string_view);
 
 /// The paths that this CPU and operating system run, slowest first; never empty.
