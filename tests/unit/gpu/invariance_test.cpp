@@ -201,19 +201,21 @@ TEST_CASE("a step with more rows than the head takes at once gives each row its 
 }
 
 TEST_CASE("equal bits hold for every weight type, odd head widths and untied heads") {
-  const tensor_type types[] = {tensor_type::f32,  tensor_type::f16,  tensor_type::bf16,
-                               tensor_type::q8_0, tensor_type::q4_0, tensor_type::q4_1};
+  const tensor_type types[] = {tensor_type::f32,  tensor_type::f16,  tensor_type::bf16, tensor_type::q8_0,
+                               tensor_type::q4_0, tensor_type::q4_1, tensor_type::q5_0, tensor_type::q5_1,
+                               tensor_type::q4_k, tensor_type::q5_k, tensor_type::q6_k};
   const auto pool = make_pool(2);
   for (auto type : types) {
     CAPTURE(to_string(type));
-    // Five query heads share a kv head, more than the kernel takes at once.
+    const bool blocks = packing_of(type).elements == 256; // K-quants want whole ones
+    // Five query heads, or eight, share a kv head, more than the kernel takes at once.
     const test::tiny_llama model{.vocabulary = 97,
-                                 .width = 64,
+                                 .width = blocks ? 256u : 64u,
                                  .layers = 1,
-                                 .heads = 10,
+                                 .heads = blocks ? 16u : 10u,
                                  .kv_heads = 2,
                                  .head_width = 32,
-                                 .hidden = 160,
+                                 .hidden = blocks ? 256u : 160u,
                                  .tied_head = false,
                                  .embedding_type = type,
                                  .attention_type = type,

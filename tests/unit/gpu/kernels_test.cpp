@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <numbers>
+#include <string_view>
 #include <vector>
 
 #include "gpu/host/kernels.hpp"
@@ -225,6 +227,110 @@ TEST_CASE("packing keeps every value: GGUF's definition of each type") {
     CHECK(b[i] == 0.5f * (nibble - 8));
     CHECK(c[i] == 0.5f * (i - 16));
   }
+}
+
+TEST_CASE("values of every quantised type are those of an independent reader, to the bit") {
+  std::ifstream file{TROUPE_SOURCE_DIR "/tests/goldens/quants/rows.bin", std::ios::binary};
+  char magic[8];
+  std::uint32_t head[3]; // types, rows, columns
+  REQUIRE(file.read(magic, sizeof magic));
+  REQUIRE(std::string_view{magic, sizeof magic} == "TRQUANT1");
+  REQUIRE(file.read(reinterpret_cast<char*>(head), sizeof head));
+  const auto rows = head[1], columns = head[2];
+  for (std::uint32_t i = 0; i < head[0]; ++i) {
+    std::uint32_t number = 0, row_bytes = 0;
+    REQUIRE(file.read(reinterpret_cast<char*>(&number), 4));
+    REQUIRE(file.read(reinterpret_cast<char*>(&row_bytes), 4));
+    const auto type = static_cast<tensor_type>(number);
+    REQUIRE(row_bytes == columns / packing_of(type).elements * packing_of(type).bytes);
+    std::vector<std::byte> data(std::size_t{rows} * row_bytes);
+    std::vector<float> values(std::size_t{rows} * columns), row(columns);
+    REQUIRE(file.read(reinterpret_cast<char*>(data.data()), static_cast<std::streamsize>(data.size())));
+    REQUIRE(file.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * 4)));
+    std::vector<std::byte> packed(packed_bytes(type, rows, columns));
+    const auto view = pack({"w", type, {columns, rows, 1, 1}, data}, packed.data());
+    for (std::uint32_t r = 0; r < rows; ++r) {
+      unpack_row(view, r, row.data());
+      CAPTURE(to_string(type));
+      CHECK(std::memcmp(row.data(), values.data() + r * columns, columns * sizeof(float)) == 0);
+    }
+  }
+  CHECK(head[0] == 8);
+}
+
+TEST_CASE("activations round to nearest even, zeros and tiny ones to zero, and what is not finite stays visible") {
+  for (auto path : supported_simd_paths()) {
+    std::vector<float> x(7 * 32);
+    for (int i = 0; i < 32; ++i) {
+      x[32 + i] = i == 5 ? -32767.0f : static_cast<float>(i) + 0.5f; // scale 1: halves go to even
+      x[64 + i] = 0x1p-110f;
+      x[96 + i] = i == 31 ? __builtin_inff() : 1;
+      x[128 + i] = i == 0 ? __builtin_nanf("") : 1;
+      x[160 + i] = i == 3 ? 3e38f : -3e38f;
+      x[192 + i] = i == 9 ? 0x1p-149f : 0;
+    }
+    rounded_activations rounded{path, x.data(), 1, 7 * 32};
+    const auto& q = rounded.quants;
+    std::int32_t sum = 0;
+    for (int i = 0; i < 32; ++i) {
+      CHECK(q[i] == 0);
+      CHECK(q[32 + i] == (i == 5 ? -32767 : i % 2 == 0 ? i : i + 1));
+      sum += q[32 + i];
+      CHECK(q[64 + i] == 0);
+      CHECK(q[160 + i] == (i == 3 ? 32767 : -32767));
+    }
+    CHECK(rounded.blocks[0].scale == 0);
+    CHECK(rounded.blocks[1].scale == 1);
+    CHECK(rounded.blocks[1].half_sums[0] + rounded.blocks[1].half_sums[1] == sum);
+    CHECK(rounded.blocks[1].sum == static_cast<float>(sum));
+    CHECK(rounded.blocks[2].scale == 0);
+    CHECK(std::isnan(rounded.blocks[3].scale));
+    CHECK(std::isnan(rounded.blocks[4].scale));
+    CHECK(std::isfinite(rounded.blocks[5].scale));
+    CHECK(rounded.blocks[6].scale == 0);
+    // A product with a block that is not finite is not a number; one whose blocks are zero is zero.
+    for (auto type : all_types) {
+      if (is_plain(type))
+        continue;
+      const random_weights w{type, 17, 256};
+      std::vector<float> bad(256 * 5, 0.5f);
+      bad[256 + 40] = __builtin_nanf("");
+      bad[512 + 200] = -__builtin_inff();
+      std::fill_n(bad.begin() + 768, 256, 0.0f);
+      for (std::uint32_t tokens : {1u, 5u}) {
+        const auto out = multiply(path, w.view, bad, tokens == 1 ? 1 : 0, tokens);
+        const auto* spoiled = out.data() + (tokens == 1 ? 0 : padded(17));
+        for (int r = 0; r < 17; ++r)
+          CHECK(std::isnan(spoiled[r]));
+        if (tokens == 1)
+          continue;
+        for (int r = 0; r < 17; ++r) {
+          CHECK(std::isfinite(out[r]));
+          CHECK(std::isnan(out[2 * padded(17) + r]));
+          CHECK(out[3 * padded(17) + r] == 0);
+          CHECK(std::isfinite(out[4 * padded(17) + r]));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the largest sums of integers do not overflow") {
+  // Every quant and every activation at its end: −128 or 127 times ±32,767.
+  for (auto path : supported_simd_paths())
+    for (int quant : {-128, 127}) {
+      std::vector<std::byte> block(34, static_cast<std::byte>(quant));
+      block[0] = std::byte{0x00};
+      block[1] = std::byte{0x3c}; // scale 1
+      std::vector<std::byte> packed(packed_bytes(tensor_type::q8_0, 1, 32));
+      const auto view = pack({"w", tensor_type::q8_0, {32, 1, 1, 1}, block}, packed.data());
+      for (float sign : {1.0f, -1.0f})
+        for (std::uint32_t tokens : {1u, 20u}) {
+          const auto out = multiply(path, view, std::vector<float>(32 * tokens, sign * 32767), 0, tokens);
+          CHECK(out[0] == sign * 32.0f * 32767.0f * static_cast<float>(quant));
+          CHECK(out[(tokens - 1) * 16] == out[0]);
+        }
+    }
 }
 
 TEST_CASE("every half is widened exactly by every path") {
