@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -42,6 +43,9 @@ expected<std::string, error> read_if_there(const std::filesystem::path& path, st
 void fit(text::tokenizer_description& d, std::uint32_t vocabulary) {
   d.tokens.resize(vocabulary);
   d.roles.resize(vocabulary, text::token_role::none);
+  // A token that the model has and the tokenizer lacks is never made of text.
+  if (auto* unigram = std::get_if<text::unigram_description>(&d.model))
+    unigram->scores.resize(vocabulary, std::numeric_limits<double>::infinity());
   std::erase_if(d.added, [&](const auto& token) { return token.id >= vocabulary; });
 }
 
