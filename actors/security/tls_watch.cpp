@@ -38,6 +38,8 @@ void note_failure(const SSL* connection, const char* what, const std::string& wh
   auto* kept = handshake_of(connection);
   if (!kept || SSL_is_init_finished(connection) || std::exchange(kept->is_logged, true))
     return;
+  if (SSL_is_server(connection) && !strangers::leave(kept))
+    return; // it was shown out, and that was logged
   log_stranger("cluster", what, kept->peer, why);
 }
 
