@@ -27,7 +27,8 @@ expected<loaded_model, error> load_model(const load_request& request) {
   auto config = files->config();
   if (!config)
     return refused(path, config.error().context);
-  auto text = open_model_text(path, config->vocabulary);
+  const auto* gguf = files->gguf();
+  auto text = gguf ? read_model_text(*gguf, config->vocabulary) : open_model_text(path, config->vocabulary);
   if (!text)
     return unexpected{text.error()};
 

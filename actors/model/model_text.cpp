@@ -68,24 +68,6 @@ expected<model_text, error> finish(const std::filesystem::path& path, text::toke
   return result;
 }
 
-expected<model_text, error> open_gguf(const std::filesystem::path& path, std::uint32_t vocabulary) {
-  auto file = gpu::gguf_file::open(path);
-  if (!file)
-    return fail(errc::resource, file.error().context); // it begins with the path
-  auto stated = vocabulary_from_gguf(*file);
-  if (!stated)
-    return refused(path, stated.error().context);
-  auto description = text::describe(*stated);
-  if (!description)
-    return refused(path, description.error().context);
-  model_text result;
-  if (auto source = file->find_string("tokenizer.chat_template")) {
-    result.chat_template = *source;
-    result.chat_template_place = "tokenizer.chat_template";
-  }
-  return finish(path, std::move(*description), vocabulary, std::move(result));
-}
-
 expected<model_text, error> open_tokenizer_json(const std::filesystem::path& path, std::uint32_t vocabulary) {
   const auto folder = path.parent_path();
   auto json = read_if_there(path, tokenizer_bytes_max);
@@ -121,6 +103,21 @@ bool is_gguf(const std::filesystem::path& path) {
 
 } // namespace
 
+expected<model_text, error> read_model_text(const gpu::gguf_file& file, std::uint32_t vocabulary) {
+  auto stated = vocabulary_from_gguf(file);
+  if (!stated)
+    return refused(file.path(), stated.error().context);
+  auto description = text::describe(*stated);
+  if (!description)
+    return refused(file.path(), description.error().context);
+  model_text result;
+  if (auto source = file.find_string("tokenizer.chat_template")) {
+    result.chat_template = *source;
+    result.chat_template_place = "tokenizer.chat_template";
+  }
+  return finish(file.path(), std::move(*description), vocabulary, std::move(result));
+}
+
 bool is_model(const std::filesystem::path& path) {
   std::error_code ignored;
   return std::filesystem::is_directory(path, ignored) || path.extension() == ".json"
@@ -134,7 +131,12 @@ expected<model_text, error> open_model_text(const std::filesystem::path& path, s
   // Not before it is known to be a regular file: opening a pipe would wait.
   if (!std::filesystem::is_regular_file(path, ignored))
     return refused(path, "there is no such file");
-  return is_gguf(path) ? open_gguf(path, vocabulary) : open_tokenizer_json(path, vocabulary);
+  if (!is_gguf(path))
+    return open_tokenizer_json(path, vocabulary);
+  auto file = gpu::gguf_file::open(path);
+  if (!file)
+    return fail(errc::resource, file.error().context); // it begins with the path
+  return read_model_text(*file, vocabulary);
 }
 
 } // namespace troupe

@@ -12,6 +12,9 @@
 
 namespace troupe {
 
+namespace gpu {
+class gguf_file;
+} // namespace gpu
 namespace text {
 class tokenizer;
 } // namespace text
@@ -26,6 +29,9 @@ struct model_text {
   /// Where it comes from, for messages.
   std::string chat_template_place;
 };
+
+/// Of a GGUF file that is open; else as open_model_text.
+expected<model_text, error> read_model_text(const gpu::gguf_file&, std::uint32_t vocabulary);
 
 /// Reads a GGUF file (one with a vocabulary alone, too), a directory of transformers', or a tokenizer.json with what
 /// stands beside it. The tokenizer has exactly `vocabulary` tokens, if that is not 0: models have rows for tokens that

@@ -11,9 +11,6 @@ namespace troupe::gpu::host {
 
 namespace {
 
-/// Below this many tokens the elementwise parts are shorter than waking a worker.
-constexpr std::uint32_t tokens_grain = 8;
-
 constexpr std::uint32_t key_part = 0;
 constexpr std::uint32_t value_part = 1;
 
@@ -45,25 +42,15 @@ std::uint32_t run_of(std::span<const forward_token> tokens, std::uint32_t most) 
 void host_model::compute_attention(std::span<const forward_token> tokens, const host_layer& layer,
                                    std::uint32_t index) {
   const auto count = static_cast<std::uint32_t>(tokens.size());
-  const auto project = [&](const host_projection& by, const matrix& out) {
-    return matrix_product{.weights = by.weight,
-                          .x = normal_.row(0),
-                          .x_stride = normal_.stride,
-                          .out = out.row(0),
-                          .out_stride = out.stride,
-                          .tokens = count};
-  };
-  multiply(std::array{project(layer.query, query_), project(layer.key, key_), project(layer.value, value_)});
+  multiply(std::array{product_of(layer.query.weight, normal_, query_, count),
+                      product_of(layer.key.weight, normal_, key_, count),
+                      product_of(layer.value.weight, normal_, value_, count)});
   add_bias(query_, count, layer.query.bias);
   add_bias(key_, count, layer.key.bias);
   add_bias(value_, count, layer.value.bias);
   store_kv(tokens, layer, index);
   attend(tokens, layer, index);
-  add_to_residual(matrix_product{.weights = layer.attention_out.weight,
-                                 .x = mixed_.row(0),
-                                 .x_stride = mixed_.stride,
-                                 .tokens = count},
-                  layer.attention_out.bias, layer.post_attention_norm);
+  add_to_residual(layer.attention_out.weight, mixed_, count, layer.attention_out.bias, layer.post_attention_norm);
 }
 
 void host_model::turn_angles(std::span<const forward_token> tokens) {

@@ -8,24 +8,8 @@
 
 namespace troupe::gpu::host {
 
-namespace {
-
-constexpr std::uint32_t tokens_grain = 8;
-/// Small, so that narrow matrices also split evenly; gemv takes at least two groups at once.
-constexpr std::uint32_t groups_grain = 2;
-
-} // namespace
-
 void host_model::multiply_gated(const host_ffn& by, const matrix& x, std::uint32_t tokens) {
-  const auto project = [&](const packed_view& weights, const matrix& out) {
-    return matrix_product{.weights = weights,
-                          .x = x.row(0),
-                          .x_stride = x.stride,
-                          .out = out.row(0),
-                          .out_stride = out.stride,
-                          .tokens = tokens};
-  };
-  std::array products{project(by.gate, gate_), project(by.up, up_)};
+  std::array products{product_of(by.gate, x, gate_, tokens), product_of(by.up, x, up_, tokens)};
   quantise(products);
   const auto function = config().gate == gate_function::silu ? kernels_->swiglu : kernels_->geglu;
   pool_->parallel_for(by.gate.groups(), groups_grain, [&](auto begin, auto end, auto) {
@@ -42,21 +26,14 @@ void host_model::multiply_gated(const host_ffn& by, const matrix& x, std::uint32
 void host_model::compute_ffn(std::uint32_t tokens, const host_layer& layer) {
   const auto& ffn = layer.ffn.front();
   multiply_gated(ffn, normal_, tokens);
-  add_to_residual(
-    matrix_product{.weights = ffn.down, .x = gate_.row(0), .x_stride = gate_.stride, .tokens = tokens},
-    {}, layer.post_ffn_norm);
+  add_to_residual(ffn.down, gate_, tokens, {}, layer.post_ffn_norm);
 }
 
 /// Experts in ascending order, each for the tokens that chose it: so a token's sum has one order, whatever it is batched
 /// with.
 void host_model::compute_experts(std::uint32_t tokens, const host_layer& layer) {
   const auto& c = config();
-  multiply(std::array{matrix_product{.weights = layer.router,
-                                     .x = normal_.row(0),
-                                     .x_stride = normal_.stride,
-                                     .out = router_.row(0),
-                                     .out_stride = router_.stride,
-                                     .tokens = tokens}});
+  multiply(std::array{product_of(layer.router, normal_, router_, tokens)});
   pool_->parallel_for(tokens, tokens_grain, [&](auto begin, auto end, auto) {
     for (auto t = begin; t < end; ++t) {
       choose_experts(t);
@@ -102,12 +79,7 @@ void host_model::compute_expert(const host_ffn& expert, std::span<const std::uin
   for (std::uint32_t i = 0; i < count; ++i)
     std::copy_n(normal_.row(tokens[i]), normal_.stride, expert_in_.row(i));
   multiply_gated(expert, expert_in_, count);
-  multiply(std::array{matrix_product{.weights = expert.down,
-                                     .x = gate_.row(0),
-                                     .x_stride = gate_.stride,
-                                     .out = expert_out_.row(0),
-                                     .out_stride = expert_out_.stride,
-                                     .tokens = count}});
+  multiply(std::array{product_of(expert.down, gate_, expert_out_, count)});
   pool_->parallel_for(count, tokens_grain, [&](auto begin, auto end, auto) {
     for (auto i = begin; i < end; ++i) {
       const std::span chosen{chosen_.data() + std::size_t{tokens[i]} * c.experts.used, c.experts.used};

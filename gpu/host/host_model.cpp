@@ -16,11 +16,6 @@ namespace troupe::gpu::host {
 
 namespace {
 
-/// Below this many tokens the elementwise parts are shorter than waking a worker.
-constexpr std::uint32_t tokens_grain = 8;
-/// Small, so that narrow matrices also split evenly; gemv takes at least two groups at once.
-constexpr std::uint32_t groups_grain = 2;
-
 cache_group make_group(const model_config& config, std::uint32_t blocks, std::uint32_t block_tokens) {
   cache_group group;
   group.layers = static_cast<std::uint16_t>(config.layers.size());
@@ -206,16 +201,25 @@ void host_model::add_bias(const matrix& to, std::uint32_t tokens, const std::vec
   });
 }
 
-void host_model::add_to_residual(matrix_product product, const std::vector<float>& bias,
-                                 const std::vector<float>& post_norm) {
+matrix_product host_model::product_of(const packed_view& weights, const matrix& x, const matrix& out,
+                                      std::uint32_t tokens) {
+  return {.weights = weights,
+          .x = x.row(0),
+          .x_stride = x.stride,
+          .out = out.row(0),
+          .out_stride = out.stride,
+          .tokens = tokens};
+}
+
+void host_model::add_to_residual(const packed_view& weights, const matrix& x, std::uint32_t tokens,
+                                 const std::vector<float>& bias, const std::vector<float>& post_norm) {
   const auto& out = post_norm.empty() ? residual_ : branch_;
-  product.out = out.row(0);
-  product.out_stride = out.stride;
+  auto product = product_of(weights, x, out, tokens);
   product.end = post_norm.empty() ? epilogue::add : epilogue::store;
   multiply(std::array{product});
-  add_bias(out, product.tokens, bias);
+  add_bias(out, tokens, bias);
   if (!post_norm.empty())
-    add_branch(product.tokens, post_norm);
+    add_branch(tokens, post_norm);
 }
 
 void host_model::add_branch(std::uint32_t tokens, const std::vector<float>& post_norm) {

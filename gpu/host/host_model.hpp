@@ -64,9 +64,16 @@ private:
     float* row(std::uint32_t i) const { return memory.floats() + std::size_t{i} * stride; }
   };
 
+  /// Below this many tokens the elementwise parts are shorter than waking a worker.
+  static constexpr std::uint32_t tokens_grain = 8;
+  /// Small, so that narrow matrices also split evenly; gemv takes at least two groups at once.
+  static constexpr std::uint32_t groups_grain = 2;
+
   host_model() = default;
   void forward_chunk(std::span<const forward_token> tokens);
   void embed(std::span<const forward_token> tokens);
+  static matrix_product product_of(const packed_view& weights, const matrix& x, const matrix& out,
+                                   std::uint32_t tokens);
   void multiply(std::span<const matrix_product> products);
   /// Rounds the activations of products that share them, if one of these wants it, for all of them.
   void quantise(std::span<matrix_product> products);
@@ -75,7 +82,8 @@ private:
   // A part's input is normal_, its output is added to residual_.
   void normalise(std::uint32_t tokens, const std::vector<float>& weight);
   /// The product and the bias, normed if there is a norm, is added to the residual.
-  void add_to_residual(matrix_product, const std::vector<float>& bias, const std::vector<float>& post_norm);
+  void add_to_residual(const packed_view& weights, const matrix& x, std::uint32_t tokens,
+                       const std::vector<float>& bias, const std::vector<float>& post_norm);
   void add_branch(std::uint32_t tokens, const std::vector<float>& post_norm);
 
   // host_attention.cpp

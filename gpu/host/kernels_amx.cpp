@@ -11,11 +11,7 @@ constexpr int path_index = static_cast<int>(simd_path::amx);
 
 #include "gpu/host/avx512_vectors.inl"
 
-/// sums + w.low × x.low + w.high × x.high, of signed 16-bit halves.
-inline ivec add_pairs(uvec w, uvec x, ivec sums) {
-  return reinterpret_cast<ivec>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(sums), reinterpret_cast<__m512i>(w),
-                                                    reinterpret_cast<__m512i>(x)));
-}
+#include "gpu/host/vnni_pairs.inl"
 
 #include "gpu/host/kernels.inl"
 #include "gpu/host/tile_product.inl"

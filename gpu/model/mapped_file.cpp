@@ -4,11 +4,12 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <string>
+
+#include "messages/descriptor.hpp"
 
 namespace troupe::gpu {
 
@@ -18,27 +19,12 @@ unexpected<error> system_failure(const std::filesystem::path& path, std::string_
   return fail(errc::resource, path.string() + ": " + std::string{what} + ": " + std::strerror(errno));
 }
 
-class descriptor {
-public:
-  explicit descriptor(int fd) : fd_(fd) {}
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  ~descriptor() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  int get() const { return fd_; }
-
-private:
-  int fd_;
-};
-
 } // namespace
 
 expected<mapped_file, error> mapped_file::open(const std::filesystem::path& path) {
   // Without O_NONBLOCK, opening a FIFO would wait for its writer.
-  descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.get() < 0)
+  const descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!file)
     return system_failure(path, "cannot open");
   struct stat info{};
   if (::fstat(file.get(), &info) != 0)
