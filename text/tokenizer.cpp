@@ -343,7 +343,9 @@ std::size_t tokenizer::size() const { return content_->pieces.size(); }
 std::optional<token_id> tokenizer::bos() const { return content_->bos; }
 std::optional<token_id> tokenizer::eos() const { return content_->eos; }
 
-bool tokenizer::adds_bos() const { return bos() && std::ranges::find(content_->prefix, *bos()) != content_->prefix.end(); }
+bool tokenizer::adds_bos() const {
+  return bos() && std::ranges::find(content_->prefix, *bos()) != content_->prefix.end();
+}
 
 bool tokenizer::adds_space_prefix() const { return content_->pieces.strips_first(); }
 

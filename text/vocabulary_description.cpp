@@ -73,9 +73,12 @@ struct named_steps {
 };
 
 constexpr named_steps known_steps[] = {
-  {"gpt-2", split_pattern::gpt2, false, false},          {"smollm", split_pattern::gpt2, true, false},
-  {"starcoder", split_pattern::gpt2, true, false},       {"qwen2", split_pattern::qwen2_ascii, false, false},
-  {"llama-bpe", split_pattern::llama3_ascii, false, true}, {"llama-v3", split_pattern::llama3_ascii, false, true},
+  {"gpt-2", split_pattern::gpt2, false, false},
+  {"smollm", split_pattern::gpt2, true, false},
+  {"starcoder", split_pattern::gpt2, true, false},
+  {"qwen2", split_pattern::qwen2_ascii, false, false},
+  {"llama-bpe", split_pattern::llama3_ascii, false, true},
+  {"llama-v3", split_pattern::llama3_ascii, false, true},
   {"llama3", split_pattern::llama3_ascii, false, true},
 };
 
@@ -257,7 +260,8 @@ expected<tokenizer_description, error> describe(const vocabulary& v) {
     if (is_special_type(type) || type == token_type::user_defined)
       d.added.push_back({.id = id, .content = v.tokens[id], .special = is_special_type(type)});
   }
-  auto ok = v.kind == vocabulary_kind::byte_level_bpe ? describe_byte_level(v, ids, d) : describe_sentencepiece(v, ids, d);
+  auto ok =
+    v.kind == vocabulary_kind::byte_level_bpe ? describe_byte_level(v, ids, d) : describe_sentencepiece(v, ids, d);
   if (!ok)
     return unexpected{ok.error()};
   if (v.add_bos)

@@ -80,7 +80,8 @@ void describe(field_visitor& f, admin_section& x) {
 }
 
 void describe(field_visitor& f, model_section& x) {
-  f.path(x.path, {"path", "The model: a GGUF file, or a directory as Hugging Face's transformers saves it. Required."}, "../models/SmolLM2-135M-Instruct.Q4_1.gguf");
+  f.path(x.path, {"path", "The model: a GGUF file, or a directory as Hugging Face's transformers saves it. Required."},
+         "../models/SmolLM2-135M-Instruct.Q4_1.gguf");
   f.text(x.name,
          {"name",
           "Name of the model in requests, unique in this file; if empty, that of the directory, or of the file without "

@@ -58,9 +58,7 @@ expected<void, error> admin_gateway_state::start() {
     [api = api_](std::shared_ptr<http_exchange> exchange) { api->handle(std::move(exchange)); },
     [](std::string_view, std::uint16_t) {},
     [api = api_] { api->status().stop({errc::draining, "the node ended"}); },
-    [](int fd, std::string_view why) {
-      log_stranger("admin", "a connection was refused", address_behind(fd), why);
-    },
+    [](int fd, std::string_view why) { log_stranger("admin", "a connection was refused", address_behind(fd), why); },
   });
   return {};
 }

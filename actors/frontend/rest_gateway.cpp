@@ -85,9 +85,7 @@ expected<void, error> rest_gateway_state::start() {
   server_->run({
     [api = api_](std::shared_ptr<http_exchange> exchange) { api->handle(std::move(exchange)); },
     [api = api_](std::string_view path, std::uint16_t status) { api->observe_answer(path, status); },
-    [api = api_] {
-      api->stop({errc::draining, "the gateway ended"});
-    },
+    [api = api_] { api->stop({errc::draining, "the gateway ended"}); },
     [](int fd, std::string_view why) { log_stranger("gateway", "a connection was refused", address_behind(fd), why); },
   });
   return {};

@@ -79,8 +79,7 @@ void log_at(log_level level, std::string_view component, std::string_view messag
   std::vector<log_field> all{fields};
   if (now && !now->process.empty())
     all.emplace_back("process", now->process);
-  const std::string line =
-    format_line({std::chrono::system_clock::now(), level, component, message, all}, line_format);
+  const std::string line = format_line({std::chrono::system_clock::now(), level, component, message, all}, line_format);
   if (now)
     now->logger->log(spdlog::level::info, line);
   else

@@ -30,9 +30,10 @@ using node_ready_callback = std::function<int(const running_node&)>;
 /// Starts a node, calls `ready`, then drains (up to supervisor.drain-timeout) and ends it. Returns what
 /// `ready` returned; or the exit code of what failed: 3 if a file, port or memory could not be had, 5 if the
 /// supervisor gave up, 6 if the device was lost. Then `ready` may not have been called, and the reason is
-/// logged. If its actors do not come down within a few seconds, one of them in a system call that hangs, the process ends
-/// without them, with that code. Installs no signal handlers: they are the caller's, who may give a descriptor (else -1)
-/// that is readable once the node is to end: that is looked at until the node is ready, or ends before that with code 0.
+/// logged. If its actors do not come down within a few seconds, one of them in a system call that hangs, the process
+/// ends without them, with that code. Installs no signal handlers: they are the caller's, who may give a descriptor
+/// (else -1) that is readable once the node is to end: that is looked at until the node is ready, or ends before that
+/// with code 0.
 int run_node(const node_config&, const node_ready_callback& ready, int end_asked_fd);
 
 } // namespace troupe

@@ -217,8 +217,9 @@ void transport_endpoint_state::finish_block(order& of, transport::errc result) {
     of.promise.deliver(transfer_error({of.result, "pushing blocks"}));
 }
 
-/// What was described to the writing endpoint, be it this one, is withdrawn: whatever is not posted yet is refused from now
-/// on, also what waits here for credit, and what a writer that hangs has not asked for. The fence is for what was posted.
+/// What was described to the writing endpoint, be it this one, is withdrawn: whatever is not posted yet is refused from
+/// now on, also what waits here for credit, and what a writer that hangs has not asked for. The fence is for what was
+/// posted.
 caf::result<void> transport_endpoint_state::fence(transport_peer writer) {
   config_.backend->forget({writer.value});
   auto promise = self_->make_response_promise<void>();

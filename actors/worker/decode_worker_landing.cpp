@@ -182,7 +182,8 @@ void decode_worker_state::expire_landings() {
   self_->run_delayed(lease / 8, [this] { expire_landings(); });
 }
 
-/// Asks the writer of a landing that is over to write no more; its blocks are in quarantine until it says so, or is fenced.
+/// Asks the writer of a landing that is over to write no more; its blocks are in quarantine until it says so, or is
+/// fenced.
 void decode_worker_state::abandon(request_id id, const prefill_peer& peer) {
   auto& config = core_.config();
   auto number = ++last_abandoned_;

@@ -69,7 +69,8 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
   if (askers_.insert(asker).second)
     self_->monitor(asker);
   auto promise = self_->make_response_promise<prefill_completed>();
-  jobs_.insert_or_assign(what.request, job{++last_job_, std::move(landing), std::move(asker), promise, {}, {}, 0, deadline});
+  jobs_.insert_or_assign(what.request,
+                         job{++last_job_, std::move(landing), std::move(asker), promise, {}, {}, 0, deadline});
   core_.advance();
   return promise;
 }

@@ -110,7 +110,9 @@ void add_tokenize(CLI::App& app, action& chosen) {
 void add_render(CLI::App& app, action& chosen) {
   auto* command = app.add_subcommand("render", "A JSON context on standard input to the text of a chat template");
   auto options = std::make_shared<render_options>();
-  command->add_option("template", options->file, "Jinja file, or a model whose template is taken: GGUF file, tokenizer.json, or a directory with one")
+  command
+    ->add_option("template", options->file,
+                 "Jinja file, or a model whose template is taken: GGUF file, tokenizer.json, or a directory with one")
     ->required()
     ->type_name("TEMPLATE.jinja|MODEL.gguf|tokenizer.json|DIRECTORY");
   command->add_option("--now", options->now, "Local time that the template sees, like 2024-07-26T12:00:00")

@@ -93,7 +93,8 @@ std::vector<float> to_floats(const tensor_info& vector) {
     }
     std::uint16_t bits = 0;
     std::memcpy(&bits, vector.data.data() + i * sizeof bits, sizeof bits);
-    result[i] = vector.type == tensor_type::bf16 ? std::bit_cast<float>(std::uint32_t{bits} << 16) : half_to_float(bits);
+    result[i] =
+      vector.type == tensor_type::bf16 ? std::bit_cast<float>(std::uint32_t{bits} << 16) : half_to_float(bits);
   }
   return result;
 }
@@ -113,7 +114,8 @@ std::uint16_t float_to_half(float value) {
     return static_cast<std::uint16_t>(sign | 0x7e00u);
   if (magnitude >= 0x477ff000u) // 65520 and more round to infinity
     return static_cast<std::uint16_t>(sign | 0x7c00u);
-  if (magnitude < 0x38800000u) { // subnormal: adding half a unit of 2^-24 at 0.5 leaves the rounded count in the mantissa
+  if (magnitude
+      < 0x38800000u) { // subnormal: adding half a unit of 2^-24 at 0.5 leaves the rounded count in the mantissa
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u));
   }

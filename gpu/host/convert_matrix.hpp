@@ -20,8 +20,8 @@ std::optional<weight_format> weight_format_from_string(std::string_view);
 /// The type that a matrix of `stored` gets. Rows that are not whole blocks of the format keep theirs.
 tensor_type converted_type(tensor_type stored, std::uint64_t columns, weight_format);
 
-/// The matrix in another type, as a file would store it. Numbers are rounded to the nearest, ties to even; q8_0 is GGML's:
-/// per 32 columns the scale is the largest magnitude / 127, as f16. REQUIRES: `to` is f32, bf16 or q8_0.
+/// The matrix in another type, as a file would store it. Numbers are rounded to the nearest, ties to even; q8_0 is
+/// GGML's: per 32 columns the scale is the largest magnitude / 127, as f16. REQUIRES: `to` is f32, bf16 or q8_0.
 std::vector<std::byte> convert_matrix(const tensor_info&, tensor_type to);
 
 /// The numbers of a vector of f32, f16 or bf16.

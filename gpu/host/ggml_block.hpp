@@ -9,8 +9,8 @@
 
 namespace troupe::gpu::host {
 
-/// How a quantised type lies in a file and in a packed group. A file block holds `file_columns` columns of one row. Both
-/// forms hold the same numbers: see packed_view for the packed one.
+/// How a quantised type lies in a file and in a packed group. A file block holds `file_columns` columns of one row.
+/// Both forms hold the same numbers: see packed_view for the packed one.
 struct quant_layout {
   std::uint32_t file_columns = 0;
   std::uint32_t file_bytes = 0;

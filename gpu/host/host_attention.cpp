@@ -117,9 +117,8 @@ void host_model::attend(std::span<const forward_token> tokens, const host_layer&
   // keys are then read twice, and many tokens run along one kv head, whose keys stay in the cache.
   const auto items = config().heads * static_cast<std::uint32_t>(runs_.size());
   const auto grain = tokens.size() > 1 ? config().heads_per_kv() : (items + pool_->threads() - 1) / pool_->threads();
-  pool_->parallel_for(items, grain, [&](auto begin, auto end, auto thread) {
-    attend_range(tokens, weights, layer, begin, end, thread);
-  });
+  pool_->parallel_for(
+    items, grain, [&](auto begin, auto end, auto thread) { attend_range(tokens, weights, layer, begin, end, thread); });
 }
 
 void host_model::attend_range(std::span<const forward_token> tokens, const host_layer& weights, std::uint32_t layer,

@@ -29,8 +29,8 @@ void host_model::compute_ffn(std::uint32_t tokens, const host_layer& layer) {
   add_to_residual(ffn.down, gate_, tokens, {}, layer.post_ffn_norm);
 }
 
-/// Experts in ascending order, each for the tokens that chose it: so a token's sum has one order, whatever it is batched
-/// with.
+/// Experts in ascending order, each for the tokens that chose it: so a token's sum has one order, whatever it is
+/// batched with.
 void host_model::compute_experts(std::uint32_t tokens, const host_layer& layer) {
   const auto& c = config();
   multiply(std::array{product_of(layer.router, normal_, router_, tokens)});

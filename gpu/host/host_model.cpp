@@ -98,15 +98,23 @@ expected<void, error> host_model::make_scratch() {
   const auto expert_width = has_experts ? c.width : 0;
   const auto angles = static_cast<std::uint32_t>(c.ropes.size()) * c.head_width;
   const std::array wishes{
-    wish{residual_, product_tokens_max, c.width},        wish{normal_, product_tokens_max, c.width},
-    wish{query_, product_tokens_max, c.query_width()},   wish{key_, product_tokens_max, c.kv_width()},
-    wish{value_, product_tokens_max, c.kv_width()},      wish{mixed_, product_tokens_max, c.query_width()},
-    wish{gate_, product_tokens_max, hidden},             wish{up_, product_tokens_max, hidden},
-    wish{branch_, product_tokens_max, branch_width},     wish{last_, product_tokens_max, c.width},
-    wish{angles_, product_tokens_max, angles},           wish{head_scratch_, pool_->threads(), head_scratch},
-    wish{router_, product_tokens_max, c.experts.count},  wish{expert_in_, product_tokens_max, expert_width},
+    wish{residual_, product_tokens_max, c.width},
+    wish{normal_, product_tokens_max, c.width},
+    wish{query_, product_tokens_max, c.query_width()},
+    wish{key_, product_tokens_max, c.kv_width()},
+    wish{value_, product_tokens_max, c.kv_width()},
+    wish{mixed_, product_tokens_max, c.query_width()},
+    wish{gate_, product_tokens_max, hidden},
+    wish{up_, product_tokens_max, hidden},
+    wish{branch_, product_tokens_max, branch_width},
+    wish{last_, product_tokens_max, c.width},
+    wish{angles_, product_tokens_max, angles},
+    wish{head_scratch_, pool_->threads(), head_scratch},
+    wish{router_, product_tokens_max, c.experts.count},
+    wish{expert_in_, product_tokens_max, expert_width},
     wish{expert_out_, product_tokens_max, expert_width},
-    wish{quants_, product_tokens_max, quant_floats},     wish{quant_blocks_, product_tokens_max, block_floats},
+    wish{quants_, product_tokens_max, quant_floats},
+    wish{quant_blocks_, product_tokens_max, block_floats},
   };
   for (const auto& [out, rows, columns] : wishes) {
     auto made = make_matrix(rows, columns);

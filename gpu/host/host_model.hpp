@@ -22,8 +22,8 @@ struct forward_token {
   const block_id* table = nullptr;
 };
 
-/// The forward pass of a decoder (model_config.hpp) over paged KV, without slots, sampling or queues: what host_executor
-/// runs, and what tests call to see the logits of every position.
+/// The forward pass of a decoder (model_config.hpp) over paged KV, without slots, sampling or queues: what
+/// host_executor runs, and what tests call to see the logits of every position.
 ///
 /// Activations and KV are f32. Every output is computed by one fixed sequence of operations (see
 /// kernels.hpp), so a token's logits have the same bits whatever it is batched with, however its

@@ -121,8 +121,8 @@ private:
   void add(const tensor_info& source, packed_view& out) {
     const auto type = converted_type(source.type, source.dims[0], format_);
     matrices_.push_back({&source, &out, type, memory_bytes_});
-    memory_bytes_ += aligned(packed_bytes(type, static_cast<std::uint32_t>(source.dims[1]),
-                                          static_cast<std::uint32_t>(source.dims[0])));
+    memory_bytes_ += aligned(
+      packed_bytes(type, static_cast<std::uint32_t>(source.dims[1]), static_cast<std::uint32_t>(source.dims[0])));
     state_.bytes_total += source.data.size();
   }
 

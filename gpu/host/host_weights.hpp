@@ -45,7 +45,8 @@ struct host_layer {
 class host_weights {
 public:
   /// Converts matrices to `format`, and packs, with as many threads as there are usable cores. `progress` is called on
-  /// this thread, about ten times a second and at the end, when done equals total. errc::resource if there is no memory.
+  /// this thread, about ten times a second and at the end, when done equals total. errc::resource if there is no
+  /// memory.
   static expected<std::shared_ptr<const host_weights>, error>
   load(const model_description&, weight_format format = weight_format::as_stored,
        const std::function<void(load_progress)>& progress = {});

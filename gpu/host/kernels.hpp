@@ -42,10 +42,11 @@ constexpr bool is_quantised(packed_type type) { return type >= packed_type::q8_0
 ///   q5_0, q5_1  the same with 16 words of fifth bits before the nibbles
 ///   q4_k, q5_k  before every 256 columns 16 × f16 scale of scales, 16 × f16 scale of minima; 16 × u8 scale, 16 × u8
 ///               minimum, (q5_k: 16 words of fifth bits,) 4 × 16 words of nibbles
-///   q6_k        before every 256 columns 16 × f16 scale of scales; 16 × s8 scale of 16 columns, 16 × s8 of the other 16,
+///   q6_k        before every 256 columns 16 × f16 scale of scales; 16 × s8 scale of 16 columns, 16 × s8 of the other
+///   16,
 ///               2 × 16 words of pairs of high bits, 4 × 16 words of nibbles
-/// Words of b bits hold 16 / b pairs of columns from the low bits up, the even column of a pair in a word's low half, the
-/// odd one in its high half, so that a shift and a mask leave two 16-bit factors.
+/// Words of b bits hold 16 / b pairs of columns from the low bits up, the even column of a pair in a word's low half,
+/// the odd one in its high half, so that a shift and a mask leave two 16-bit factors.
 struct packed_view {
   const std::byte* data = nullptr;
   packed_type type{};
@@ -71,9 +72,9 @@ struct activation_block {
 /// Activations [tokens][columns] rounded to 16 bits. The error of a product is then about 2^-16 of its largest terms,
 /// which is why 16 and not 8: logits stay those of the exact weights to about 1e-4.
 struct quantised_rows {
-  std::int16_t* quants = nullptr;      // [tokens][stride]
-  activation_block* blocks = nullptr;  // [tokens][stride / 32]
-  std::size_t stride = 0;              // a multiple of 32
+  std::int16_t* quants = nullptr;     // [tokens][stride]
+  activation_block* blocks = nullptr; // [tokens][stride / 32]
+  std::size_t stride = 0;             // a multiple of 32
 };
 
 /// out[t][row] (+)= Σ_k weights[row][k] × x[t][k], for the rows of groups group_begin to group_end - 1.
@@ -111,8 +112,8 @@ struct attention {
   std::uint64_t token_stride = 0;
   std::uint32_t block_tokens = 0;
   /// Token t attends to positions max(begin, positions + t − window) … positions + t − 1, the last being its own; there
-  /// is at least one. Lanes and blocks are those of the absolute position. Table entries of blocks that end at or before
-  /// the first position are not read.
+  /// is at least one. Lanes and blocks are those of the absolute position. Table entries of blocks that end at or
+  /// before the first position are not read.
   std::uint32_t begin = 0;
   std::uint32_t window = 0xffffffff;
   std::uint32_t positions = 0;
@@ -128,8 +129,8 @@ inline constexpr std::uint32_t attention_rows_max = 12;
 /// The kernels of one path.
 struct kernel_table {
   void (*multiply)(const matrix_product&);
-  /// Rounds x[columns] of one token, to nearest even, into row 0 of `out`; columns is a multiple of 32. The same bits on
-  /// every path.
+  /// Rounds x[columns] of one token, to nearest even, into row 0 of `out`; columns is a multiple of 32. The same bits
+  /// on every path.
   void (*quantise)(const float* x, std::uint32_t columns, const quantised_rows& out);
   void (*attend)(const attention&);
   /// out[i] = x[i] / rms(x) × weight[i] for i below `padded`, which is at least `width`; x is zero from width on. With

@@ -15,7 +15,8 @@ namespace {
 std::uint32_t element_bytes(packed_type type) { return type == packed_type::f32 ? 4 : 2; }
 
 std::uint64_t group_bytes_of(packed_type type, std::uint32_t columns) {
-  return is_quantised(type) ? layout_of(type).group_bytes(columns) : std::uint64_t{columns} * lanes * element_bytes(type);
+  return is_quantised(type) ? layout_of(type).group_bytes(columns)
+                            : std::uint64_t{columns} * lanes * element_bytes(type);
 }
 
 /// Column c's place in words that hold `bits` of each: pair c / 2 from the lowest bits up, even columns in the low half

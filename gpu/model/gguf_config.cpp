@@ -177,8 +177,7 @@ expected<model_config, error> read_model_config(const gguf_file& file) {
   key_reader keys{file, kind->name};
   const auto scaling = keys.text("rope.scaling.type", "none");
   if (scaling != "none" && scaling != "linear")
-    keys.refuse(errc::unsupported, "rope.scaling.type",
-                "is '" + scaling + "', supported are 'none' and 'linear'");
+    keys.refuse(errc::unsupported, "rope.scaling.type", "is '" + scaling + "', supported are 'none' and 'linear'");
   if (keys.first_error())
     return unexpected{*keys.first_error()};
   const auto* embedding = file.find_tensor("token_embd.weight");
@@ -200,9 +199,8 @@ expected<model_config, error> read_model_config(const gguf_file& file) {
   read_heads(keys, config);
   read_experts(keys, *kind, config);
   // Mixtures may leave it out, or state the width of a part that is not there.
-  config.hidden =
-    keys.uint("feed_forward_length", bounds::hidden_max,
-              kind->experts ? std::optional<std::uint64_t>{config.experts.hidden} : std::nullopt);
+  config.hidden = keys.uint("feed_forward_length", bounds::hidden_max,
+                            kind->experts ? std::optional<std::uint64_t>{config.experts.hidden} : std::nullopt);
   config.ropes.push_back(read_rope(keys, file, config.head_width));
   const auto window = keys.uint_or_zero("attention.sliding_window", bounds::context_max, 0);
   if (keys.first_error())
@@ -212,8 +210,8 @@ expected<model_config, error> read_model_config(const gguf_file& file) {
   else if (kind->name == "smollm3")
     lay_out_smollm3(config);
   else if (window != 0)
-    return fail(errc::unsupported, std::string{kind->name} + ".attention.sliding_window is "
-                                     + std::to_string(window) + ", only 0 is supported");
+    return fail(errc::unsupported, std::string{kind->name} + ".attention.sliding_window is " + std::to_string(window)
+                                     + ", only 0 is supported");
   config.embedding_scale = kind->scaled_embedding ? std::sqrt(static_cast<float>(config.width)) : 1.0f;
   config.attention_scale = static_cast<float>(
     keys.positive("attention.scale", 1e3, 1 / std::sqrt(static_cast<double>(scaled_width(*kind, config)))));

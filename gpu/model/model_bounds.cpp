@@ -13,15 +13,14 @@ expected<void, error> check_together(const model_config& c) {
     return fail(errc::malformed_file, "a width of " + std::to_string(c.width) + " over " + std::to_string(c.heads)
                                         + " heads gives heads of unusual width");
   if (c.head_width % 2 != 0)
-    return fail(errc::malformed_file,
-                "heads are " + std::to_string(c.head_width) + " wide: rope needs an even width");
+    return fail(errc::malformed_file, "heads are " + std::to_string(c.head_width) + " wide: rope needs an even width");
   if (c.experts.used > c.experts.count)
-    return fail(errc::malformed_file, std::to_string(c.experts.used) + " experts a token of "
-                                        + std::to_string(c.experts.count));
+    return fail(errc::malformed_file,
+                std::to_string(c.experts.used) + " experts a token of " + std::to_string(c.experts.count));
   for (const auto& rope : c.ropes)
     if (!rope.divisors.empty() && rope.divisors.size() != c.head_width / 2)
-      return fail(errc::malformed_file, std::to_string(rope.divisors.size()) + " rope divisors for heads of "
-                                          + std::to_string(c.head_width));
+      return fail(errc::malformed_file,
+                  std::to_string(rope.divisors.size()) + " rope divisors for heads of " + std::to_string(c.head_width));
   return {};
 }
 

@@ -115,7 +115,8 @@ expected<std::vector<tensor_info>, error> parse_safetensors(std::span<const std:
   if (header_bytes > limits.header_bytes_max || header_bytes > file.size() - length_bytes)
     return malformed("the header's length of " + std::to_string(header_bytes) + " exceeds the file or "
                      + std::to_string(limits.header_bytes_max));
-  const auto text = std::string_view{reinterpret_cast<const char*>(file.data()), file.size()}.substr(length_bytes, header_bytes);
+  const auto text =
+    std::string_view{reinterpret_cast<const char*>(file.data()), file.size()}.substr(length_bytes, header_bytes);
   auto header = parse_json(text);
   if (!header)
     return malformed("the header " + header.error().context);

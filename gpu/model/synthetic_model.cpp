@@ -65,8 +65,8 @@ public:
     constexpr std::uint64_t step = 64 * 1021;
     const auto room = weights_.size() - rows * columns;
     at_ = room == 0 ? 0 : (at_ + step) % room / 32 * 32;
-    return {"synthetic", tensor_type::bf16, {columns, rows, 1, 1},
-            std::as_bytes(weights_.subspan(at_, rows * columns))};
+    return {
+      "synthetic", tensor_type::bf16, {columns, rows, 1, 1}, std::as_bytes(weights_.subspan(at_, rows * columns))};
   }
 
   tensor_info norm(std::uint64_t elements) const {

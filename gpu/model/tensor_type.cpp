@@ -67,11 +67,13 @@ packing packing_of(tensor_type type) {
     case tensor_type::q4_1: return {32, 2 + 2 + 16};     // f16 scale, f16 minimum, 32 nibbles
     case tensor_type::q5_0: return {32, 2 + 4 + 16};     // f16 scale, 32 high bits, 32 nibbles
     case tensor_type::q5_1: return {32, 2 + 2 + 4 + 16}; // f16 scale, f16 minimum, 32 high bits, 32 nibbles
-    case tensor_type::q8_0: return {32, 2 + 32};         // f16 scale, 32 bytes
+    case tensor_type::q8_0:
+      return {32, 2 + 32}; // f16 scale, 32 bytes
     // f16 scales of scales and of minima, 8 of each of 6 bits, (high bits,) nibbles
     case tensor_type::q4_k: return {256, 2 + 2 + 12 + 128};
     case tensor_type::q5_k: return {256, 2 + 2 + 12 + 32 + 128};
-    case tensor_type::q6_k: return {256, 128 + 64 + 16 + 2}; // nibbles, pairs of high bits, 16 scales, f16 scale of them
+    case tensor_type::q6_k:
+      return {256, 128 + 64 + 16 + 2}; // nibbles, pairs of high bits, 16 scales, f16 scale of them
   }
   return {};
 }

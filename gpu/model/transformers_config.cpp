@@ -142,21 +142,19 @@ rope_config read_scaled_rope(key_reader& scaling, double base, std::uint32_t hea
   else if (type == "llama3")
     result.divisors = llama3_divisors(scaling, base, head_width);
   else if (type != "default")
-    scaling.refuse(errc::unsupported, "rope_type",
-                   "is '" + type + "', supported are 'default', 'linear' and 'llama3'");
+    scaling.refuse(errc::unsupported, "rope_type", "is '" + type + "', supported are 'default', 'linear' and 'llama3'");
   return result;
 }
 
 /// transformers 5 has rope_parameters, one object or one for each kind of layer; earlier ones rope_theta and
 /// rope_scaling.
-rope_config read_rope(key_reader& keys, const char* kind, const char* base_key, double base,
-                      std::uint32_t head_width) {
+rope_config read_rope(key_reader& keys, const char* kind, const char* base_key, double base, std::uint32_t head_width) {
   if (const auto* parameters = keys.object("rope_parameters")) {
     key_reader all{*parameters, "rope_parameters."};
     const auto* mine = all.object(kind);
-    key_reader chosen{mine != nullptr ? *mine : *parameters, mine != nullptr ? std::string{"rope_parameters."} + kind + "." : "rope_parameters."};
-    auto result =
-      read_scaled_rope(chosen, chosen.positive("rope_theta", bounds::rope_base_max, base), head_width);
+    key_reader chosen{mine != nullptr ? *mine : *parameters,
+                      mine != nullptr ? std::string{"rope_parameters."} + kind + "." : "rope_parameters."};
+    auto result = read_scaled_rope(chosen, chosen.positive("rope_theta", bounds::rope_base_max, base), head_width);
     keys.take_error(all);
     keys.take_error(chosen);
     return result;

@@ -30,11 +30,10 @@ struct demand {
 
 template <class Inspector>
 bool inspect(Inspector& f, demand& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("model", x.model),
-                            f.field("prompt_tokens", x.prompt_tokens),
-                            f.field("output_tokens_expected", x.output_tokens_expected),
-                            f.field("priority", x.priority), f.field("avoid", x.avoid), f.field("like", x.like),
-                            f.field("attempt", x.attempt));
+  return f.object(x).fields(
+    f.field("request", x.request), f.field("model", x.model), f.field("prompt_tokens", x.prompt_tokens),
+    f.field("output_tokens_expected", x.output_tokens_expected), f.field("priority", x.priority),
+    f.field("avoid", x.avoid), f.field("like", x.like), f.field("attempt", x.attempt));
 }
 
 /// Who does what for a request.

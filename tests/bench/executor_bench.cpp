@@ -188,8 +188,9 @@ std::optional<bench_options> parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options)
-    return std::fprintf(stderr,
-                        "usage: executor_bench MODEL [--format FORMAT] [--threads N] [--simd PATH] [--prompt N] [--steps N]\n"),
+    return std::fprintf(
+             stderr,
+             "usage: executor_bench MODEL [--format FORMAT] [--threads N] [--simd PATH] [--prompt N] [--steps N]\n"),
            1;
   auto files = gpu::checkpoint::open(options->model);
   if (!files)

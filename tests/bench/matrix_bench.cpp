@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Speed of the matrix kernels on one shape: bytes of weights per second for few tokens, beside the rate at which the same
-// threads read a buffer of as many bytes, and operations per second for many. One JSON object a line.
+// Speed of the matrix kernels on one shape: bytes of weights per second for few tokens, beside the rate at which the
+// same threads read a buffer of as many bytes, and operations per second for many. One JSON object a line.
 //   matrix_bench [--threads N] [--simd PATH] [--rows N] [--columns N] [--type NAME] [--runs N]
 // The default shape is that of an 1B Llama's gate and up projections, 4 layers of them so that no cache holds them.
 #include <algorithm>
@@ -95,8 +95,8 @@ class matrix_bench {
 public:
   matrix_bench(const bench_options& o, compute_pool& pool, simd_path path)
     : o_(o), pool_(pool), path_(path), kernels_(kernels_of(path)), x_(std::size_t{product_tokens_max} * o.columns),
-      quant_stride_(o.columns + quant_columns),
-      quants_(product_tokens_max * quant_stride_), blocks_(quants_.size() / quant_columns), out_(std::size_t{product_tokens_max} * padded(o.rows)) {
+      quant_stride_(o.columns + quant_columns), quants_(product_tokens_max * quant_stride_),
+      blocks_(quants_.size() / quant_columns), out_(std::size_t{product_tokens_max} * padded(o.rows)) {
     test::splitmix64 random{2};
     for (auto& x : x_)
       x = static_cast<float>(static_cast<double>(random.next() >> 40) * 0x1p-23 - 1);
@@ -154,13 +154,13 @@ private:
   void print(tensor_type type, const packed_view& weights, std::uint32_t tokens, std::uint64_t bytes, timing read,
              timing t) const {
     const double operations = 2.0 * weights.rows * weights.columns * tokens;
-    std::printf(R"({"type":"%s","path":"%s","threads":%u,"tokens":%u,"read_gb_s":%.2f,"gb_s":%.2f,"share_of_read":%.2f,)"
-                R"("gflop_s":%.1f,"median_gflop_s":%.1f,"median_share_of_read":%.2f})"
-                "\n",
-                to_string(type).c_str(), std::string{to_string(path_)}.c_str(), pool_.threads(), tokens,
-                static_cast<double>(bytes) / read.best_s * 1e-9, static_cast<double>(bytes) / t.best_s * 1e-9,
-                read.best_s / t.best_s, operations / t.best_s * 1e-9, operations / t.median_s * 1e-9,
-                read.median_s / t.median_s);
+    std::printf(
+      R"({"type":"%s","path":"%s","threads":%u,"tokens":%u,"read_gb_s":%.2f,"gb_s":%.2f,"share_of_read":%.2f,)"
+      R"("gflop_s":%.1f,"median_gflop_s":%.1f,"median_share_of_read":%.2f})"
+      "\n",
+      to_string(type).c_str(), std::string{to_string(path_)}.c_str(), pool_.threads(), tokens,
+      static_cast<double>(bytes) / read.best_s * 1e-9, static_cast<double>(bytes) / t.best_s * 1e-9,
+      read.best_s / t.best_s, operations / t.best_s * 1e-9, operations / t.median_s * 1e-9, read.median_s / t.median_s);
     std::fflush(stdout);
   }
 
@@ -204,8 +204,9 @@ std::optional<bench_options> parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options)
-    return std::fprintf(stderr, "usage: matrix_bench [--threads N] [--simd PATH] [--rows N, of 16] [--columns N, of 256] "
-                                "[--type NAME] [--runs N]\n"),
+    return std::fprintf(stderr,
+                        "usage: matrix_bench [--threads N] [--simd PATH] [--rows N, of 16] [--columns N, of 256] "
+                        "[--type NAME] [--runs N]\n"),
            1;
   auto pool = compute_pool::make(options->threads);
   const auto path = choose_simd_path(options->simd);

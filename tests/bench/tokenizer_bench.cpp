@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Speed of the tokenizer on text that it has not seen: one JSON object a line. tokenizer_bench.py runs it beside others.
+// Speed of the tokenizer on text that it has not seen: one JSON object a line. tokenizer_bench.py runs it beside
+// others.
 //   tokenizer_bench TOKENIZER.json TEXT [--other TEXT] [--runs N] [--prompt-bytes N]
 // Each run takes a tokenizer of its own and encodes the whole text, cut into prompts; before that the other text, whose
 // time doesn't count, so that tables are in memory as in a process that serves.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a tokenizer.json: they are refused, or make a tokenizer that encodes and decodes. With TROUPE_FUZZ_CANARY an
-// added token with a character that none of the seeds' has ends the process: mutations get through the reader.
+// Any bytes as a tokenizer.json: they are refused, or make a tokenizer that encodes and decodes. With
+// TROUPE_FUZZ_CANARY an added token with a character that none of the seeds' has ends the process: mutations get
+// through the reader.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -25,7 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!made)
     return 0;
   constexpr tokenizer::encode_options all{parse_special::yes, add_special::yes};
-  for (const std::string_view text : {"", "Hello, w\xC3\xB6rld! <s> 123\n\n  \xE6\x97\xA5\xE6\x9C\xAC", "\xFF\xC3 a\xCC\x81 \xE2\x96\x81"}) {
+  for (const std::string_view text :
+       {"", "Hello, w\xC3\xB6rld! <s> 123\n\n  \xE6\x97\xA5\xE6\x9C\xAC", "\xFF\xC3 a\xCC\x81 \xE2\x96\x81"}) {
     const auto ids = made->encode(text, all);
     (void)made->decode(ids, special_output::keep);
   }

@@ -155,8 +155,7 @@ public:
     record.block_tokens = block_tokens;
     record.block_bytes = block_bytes;
     record.endpoint = {writer.value};
-    caf::anon_send(worker_,
-                   fleet_snapshot{{{record, caf::actor_cast<caf::strong_actor_ptr>(prefill_)}}, {}});
+    caf::anon_send(worker_, fleet_snapshot{{{record, caf::actor_cast<caf::strong_actor_ptr>(prefill_)}}, {}});
   }
   /// As its link's end would: nothing is heard of it any more.
   void lose_prefill_worker() { caf::anon_send_exit(prefill_, caf::exit_reason::kill); }

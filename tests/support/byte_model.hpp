@@ -7,8 +7,8 @@
 
 #include "actors/model/served_model.hpp"
 #include "text/chat_template.hpp"
-#include "text/tokenizer.hpp"
 #include "text/pipeline/byte_alphabet.hpp"
+#include "text/tokenizer.hpp"
 
 namespace troupe::test {
 

@@ -21,8 +21,8 @@ using gpu::tensor_type;
 using nlohmann::json;
 
 const std::map<std::string, std::string> architectures{
-  {"llama", "llama"},         {"smollm3", "smollm3"},        {"qwen2", "qwen2"},
-  {"qwen3", "qwen3"},         {"qwen3_moe", "qwen3moe"},     {"gemma3_text", "gemma3"},
+  {"llama", "llama"}, {"smollm3", "smollm3"},    {"qwen2", "qwen2"},
+  {"qwen3", "qwen3"}, {"qwen3_moe", "qwen3moe"}, {"gemma3_text", "gemma3"},
 };
 
 const std::map<std::string, std::string> layer_names{
@@ -60,8 +60,9 @@ public:
 private:
   std::uint32_t number(const char* key) const { return config_.at(key).get<std::uint32_t>(); }
   std::uint32_t head_width() const {
-    return config_.contains("head_dim") && !config_["head_dim"].is_null() ? number("head_dim")
-                                                                          : number("hidden_size") / number("num_attention_heads");
+    return config_.contains("head_dim") && !config_["head_dim"].is_null()
+             ? number("head_dim")
+             : number("hidden_size") / number("num_attention_heads");
   }
 
   void add_keys() {

@@ -8,9 +8,9 @@
 
 namespace troupe::test {
 
-/// A model as llama.cpp's converter writes it: names, keys, the order of Llama's query and key rows, whole norms, stacked
-/// experts. Without a tokenizer. REQUIRES: one of the checkpoints of tests/goldens/architectures, and no window but
-/// Gemma's, which is all that GGUF knows.
+/// A model as llama.cpp's converter writes it: names, keys, the order of Llama's query and key rows, whole norms,
+/// stacked experts. Without a tokenizer. REQUIRES: one of the checkpoints of tests/goldens/architectures, and no window
+/// but Gemma's, which is all that GGUF knows.
 std::vector<std::byte> gguf_of_transformers(const gpu::transformers_directory&);
 
 } // namespace troupe::test

@@ -77,7 +77,7 @@ std::size_t added_token_finder::find_start(std::string_view text, std::size_t fr
 }
 
 std::optional<added_token_finder::match> added_token_finder::find(std::string_view text, std::size_t from,
-                                                                   std::size_t taken) const {
+                                                                  std::size_t taken) const {
   if (empty())
     return std::nullopt;
   for (auto at = find_start(text, from); at != std::string_view::npos;) {

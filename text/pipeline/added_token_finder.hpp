@@ -31,8 +31,8 @@ public:
 
   bool empty() const { return trie_.empty(); }
 
-  /// The first match whose token begins at `from` or later; `taken` bytes of the text belong to earlier matches already.
-  /// Takes O(text × longest token) at worst.
+  /// The first match whose token begins at `from` or later; `taken` bytes of the text belong to earlier matches
+  /// already. Takes O(text × longest token) at worst.
   std::optional<match> find(std::string_view text, std::size_t from, std::size_t taken) const;
 
 private:

@@ -6,7 +6,7 @@
 #include <limits>
 
 #if defined(__SSE2__)
-  #include <emmintrin.h>
+#include <emmintrin.h>
 #endif
 
 #include "text/pipeline/byte_alphabet.hpp"

@@ -12,15 +12,15 @@ class character_table {
 public:
   using flags = std::uint16_t;
 
-  static constexpr flags letter = 1;      // \p{L}
-  static constexpr flags number = 2;      // \p{N}
-  static constexpr flags space = 4;       // White_Space
-  static constexpr flags mark = 8;        // \p{M}
-  static constexpr flags upper = 16;      // \p{Lu} and \p{Lt}
-  static constexpr flags lower = 32;      // \p{Ll}
+  static constexpr flags letter = 1;       // \p{L}
+  static constexpr flags number = 2;       // \p{N}
+  static constexpr flags space = 4;        // White_Space
+  static constexpr flags mark = 8;         // \p{M}
+  static constexpr flags upper = 16;       // \p{Lu} and \p{Lt}
+  static constexpr flags lower = 32;       // \p{Ll}
   static constexpr flags punctuation = 64; // \p{P}
-  static constexpr flags symbol = 128;    // \p{S}
-  static constexpr flags word = 256;      // \w as Unicode's UTS 18 defines it
+  static constexpr flags symbol = 128;     // \p{S}
+  static constexpr flags word = 256;       // \w as Unicode's UTS 18 defines it
   /// No boundary of normalization: the character changes, moves or joins the one before it.
   static constexpr flags nfc_unsafe = 512;
   static constexpr flags nfd_unsafe = 1024;

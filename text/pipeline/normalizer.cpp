@@ -82,9 +82,9 @@ unsafe_piece find_unsafe(std::string_view text, std::size_t from, character_tabl
 /// utf8proc's normal form of a piece of well-formed text.
 void append_normal_form(std::string& result, std::string_view piece, int options) {
   utf8proc_uint8_t* mapped = nullptr;
-  const auto bytes = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(piece.data()),
-                                  static_cast<utf8proc_ssize_t>(piece.size()), &mapped,
-                                  static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE));
+  const auto bytes =
+    utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(piece.data()), static_cast<utf8proc_ssize_t>(piece.size()),
+                 &mapped, static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner{mapped, &std::free};
   if (bytes < 0)
     result += piece; // out of memory, or not the text that find_unsafe saw

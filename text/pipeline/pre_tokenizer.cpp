@@ -91,7 +91,9 @@ private:
     enum class kind : std::uint8_t { space, word, other };
     const auto kind_at = [&](const utf8_char& c) {
       const auto f = flags_of(c);
-      return (f & character_table::word) != 0 ? kind::word : (f & character_table::space) != 0 ? kind::space : kind::other;
+      return (f & character_table::word) != 0    ? kind::word
+             : (f & character_table::space) != 0 ? kind::space
+                                                 : kind::other;
     };
     const auto emit = onward(next, text, where);
     std::size_t begin = 0;
@@ -179,8 +181,8 @@ expected<void, error> pre_tokenizer::add(const pre_tokenizer_step& description, 
     if (!pattern)
       return refused(pattern.error());
     // Such a pattern leaves nothing between its matches.
-    const bool keeps_matches = s->behavior == split_behavior::isolated
-                               || (s->behavior == split_behavior::removed && s->invert);
+    const bool keeps_matches =
+      s->behavior == split_behavior::isolated || (s->behavior == split_behavior::removed && s->invert);
     if (const auto known = pattern->known(); known && keeps_matches)
       steps_.emplace_back(split_known{*known});
     else

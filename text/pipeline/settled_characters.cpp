@@ -16,7 +16,9 @@ constexpr std::size_t sets_max = 65'535;
 bool is_continuation(char c) { return (static_cast<std::uint8_t>(c) & 0xC0) == 0x80; }
 
 /// Whether a symbol may be the first one of an unfinished character, or the last one.
-bool begins_character(std::string_view bytes) { return !bytes.empty() && static_cast<std::uint8_t>(bytes[0]) >= 0xC2 && bytes.size() < 4; }
+bool begins_character(std::string_view bytes) {
+  return !bytes.empty() && static_cast<std::uint8_t>(bytes[0]) >= 0xC2 && bytes.size() < 4;
+}
 bool ends_character(std::string_view bytes) {
   return !bytes.empty() && bytes.size() < 4 && std::ranges::all_of(bytes, is_continuation);
 }

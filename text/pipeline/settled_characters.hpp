@@ -17,10 +17,10 @@ namespace troupe::text {
 /// Characters of several bytes whose bytes merge with each other before any of them can merge with what stands beside
 /// them, so that byte-level BPE may begin with the character's token.
 ///
-/// While the bytes of a character merge to its token, each merge has a rank. A neighbour disturbs that only by a merge with
-/// the first or the last symbol of the character that has a lower rank at that time. So each character has two sets of
-/// bytes: those with which a disturbing symbol on the left ends, and those with which one on the right begins. Next to
-/// any other byte the character is settled.
+/// While the bytes of a character merge to its token, each merge has a rank. A neighbour disturbs that only by a merge
+/// with the first or the last symbol of the character that has a lower rank at that time. So each character has two
+/// sets of bytes: those with which a disturbing symbol on the left ends, and those with which one on the right begins.
+/// Next to any other byte the character is settled.
 class settled_characters {
 public:
   static constexpr token_id none = ~token_id{0};

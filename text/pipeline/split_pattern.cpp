@@ -29,8 +29,8 @@ constexpr named_regex known[] = {
   {TROUPE_CONTRACTIONS TROUPE_WORDS "\\p{N}{1,3}" TROUPE_REST, split_pattern::llama3},
   {TROUPE_ASCII_CONTRACTIONS TROUPE_WORDS "\\p{N}" TROUPE_REST, split_pattern::qwen2_ascii},
   {TROUPE_ASCII_CONTRACTIONS TROUPE_WORDS "\\p{N}{1,3}" TROUPE_REST, split_pattern::llama3_ascii},
-  {TROUPE_PREFIX TROUPE_UPPER "*" TROUPE_LOWER "+" TROUPE_CONTRACTIONS "?|" TROUPE_PREFIX TROUPE_UPPER
-                              "+" TROUPE_LOWER "*" TROUPE_CONTRACTIONS "?|\\p{N}{1,3}" TROUPE_CASED_REST,
+  {TROUPE_PREFIX TROUPE_UPPER "*" TROUPE_LOWER "+" TROUPE_CONTRACTIONS "?|" TROUPE_PREFIX TROUPE_UPPER "+" TROUPE_LOWER
+                              "*" TROUPE_CONTRACTIONS "?|\\p{N}{1,3}" TROUPE_CASED_REST,
    split_pattern::o200k},
   {TROUPE_PREFIX TROUPE_UPPER "*" TROUPE_LOWER "+|" TROUPE_PREFIX TROUPE_UPPER "+" TROUPE_LOWER
                               "*|\\p{N}" TROUPE_CASED_REST,
@@ -56,8 +56,8 @@ std::string_view regex_of(split_pattern pattern) {
 std::size_t end_of_match(split_pattern pattern, std::string_view text, std::size_t at) {
   const auto* p = text.data() + at;
   const auto* end = text.data() + text.size();
-  return static_cast<std::size_t>(
-    with_scanner(pattern, [&](auto scanner) { return scanner.end_of_match(p, end); }) - text.data());
+  return static_cast<std::size_t>(with_scanner(pattern, [&](auto scanner) { return scanner.end_of_match(p, end); })
+                                  - text.data());
 }
 
 } // namespace troupe::text

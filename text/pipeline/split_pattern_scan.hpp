@@ -7,7 +7,7 @@
 #include <string_view>
 
 #if defined(__SSE2__)
-  #include <emmintrin.h>
+#include <emmintrin.h>
 #endif
 
 #include "text/pipeline/character_table.hpp"

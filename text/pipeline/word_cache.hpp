@@ -40,7 +40,8 @@ public:
     else
       std::memcpy(raw, word.data(), word.size());
     if constexpr (std::endian::native == std::endian::big)
-      return {swapped(raw[0]) & masks[word.size()].low, (swapped(raw[1]) & masks[word.size()].high) | word.size() << 56};
+      return {swapped(raw[0]) & masks[word.size()].low,
+              (swapped(raw[1]) & masks[word.size()].high) | word.size() << 56};
     return {raw[0] & masks[word.size()].low, (raw[1] & masks[word.size()].high) | word.size() << 56};
   }
 

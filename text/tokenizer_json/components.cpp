@@ -153,8 +153,8 @@ void read_pre_tokenizer(const json_node& node, std::vector<pre_tokenizer_step>& 
                                            read_behavior(node["behavior"], split_behavior::isolated),
                                            node["invert"].boolean(false)});
   else if (type == "CharDelimiterSplit")
-    steps.emplace_back(pre_tokenize::split{
-      {pattern_kind::literal, read_character(node["delimiter"])}, split_behavior::removed, false});
+    steps.emplace_back(
+      pre_tokenize::split{{pattern_kind::literal, read_character(node["delimiter"])}, split_behavior::removed, false});
   else if (type == "Digits")
     steps.emplace_back(pre_tokenize::digits{node["individual_digits"].boolean(false)});
   else if (type == "Punctuation")

@@ -82,9 +82,8 @@ private:
     const auto vocabulary = node_["vocab"];
     const auto most = id_max(vocabulary.size());
     ids_.reserve(vocabulary.size());
-    vocabulary.for_each_field([&](std::string_view token, const json_node& id) {
-      put(id, static_cast<token_id>(id.number(most)), token);
-    });
+    vocabulary.for_each_field(
+      [&](std::string_view token, const json_node& id) { put(id, static_cast<token_id>(id.number(most)), token); });
     bpe_description model;
     model.fuse_unk = node_["fuse_unk"].boolean(false);
     model.ignore_merges = node_["ignore_merges"].boolean(false);

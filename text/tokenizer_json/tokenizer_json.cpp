@@ -66,7 +66,8 @@ void place_added_tokens(const json_node& node, tokenizer_description& d) {
     }
     auto& place = d.tokens[token.id];
     if (!place.empty() && place != token.content)
-      return node.refuse("'" + token.content + "' has the id " + std::to_string(token.id) + ", which '" + place + "' has");
+      return node.refuse("'" + token.content + "' has the id " + std::to_string(token.id) + ", which '" + place
+                         + "' has");
     place = token.content;
   }
 }

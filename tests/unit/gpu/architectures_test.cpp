@@ -84,7 +84,8 @@ comparison compare(const std::vector<float>& got, const std::vector<float>& want
     if (sorted[0] - sorted[1] <= 4 * tolerance)
       continue;
     ++result.decidable;
-    result.argmax_differences += std::max_element(mine, mine + vocabulary) - mine != std::max_element(row, row + vocabulary) - row;
+    result.argmax_differences +=
+      std::max_element(mine, mine + vocabulary) - mine != std::max_element(row, row + vocabulary) - row;
   }
   return result;
 }

@@ -108,8 +108,8 @@ TEST_CASE("products are those of double precision for every type, odd shape and 
           for (std::uint32_t k = 0; k < columns; ++k) {
             if (!is_plain(type)) {
               const auto* block = x.data() + t * columns + k / 32 * 32;
-              const auto largest = std::abs(*std::max_element(
-                block, block + 32, [](float a, float b) { return std::abs(a) < std::abs(b); }));
+              const auto largest = std::abs(
+                *std::max_element(block, block + 32, [](float a, float b) { return std::abs(a) < std::abs(b); }));
               rounding += std::abs(row[k]) * largest * 0x1.01p-16;
               magnitude += std::abs(row[k]) * largest; // of the sums' terms: those of scale and of minimum may cancel
             }
@@ -511,7 +511,8 @@ TEST_CASE("positions before `begin` are not attended to, nor are their blocks lo
   }
 }
 
-TEST_CASE("tokens that share passes over keys and values have the bits that each has alone, with and without a window") {
+TEST_CASE(
+  "tokens that share passes over keys and values have the bits that each has alone, with and without a window") {
   constexpr std::uint32_t block_tokens = 16, blocks = 24;
   for (std::uint32_t width : {16u, 64u, 80u}) {
     const auto kv = random_floats(std::size_t{blocks} * 2 * block_tokens * width, 10);

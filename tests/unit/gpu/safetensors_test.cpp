@@ -23,10 +23,12 @@ std::vector<std::byte> file_of(std::string_view header, std::size_t data_bytes,
   return result;
 }
 
-constexpr std::string_view two = R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
-                                 R"("b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]}})";
+constexpr std::string_view two =
+  R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+  R"("b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]}})";
 
-std::string refusal(std::string_view header, std::size_t data_bytes, std::optional<std::uint64_t> stated = std::nullopt) {
+std::string refusal(std::string_view header, std::size_t data_bytes,
+                    std::optional<std::uint64_t> stated = std::nullopt) {
   auto parsed = parse_safetensors(file_of(header, data_bytes, stated));
   REQUIRE_FALSE(parsed);
   CHECK(parsed.error().code == errc::malformed_file);
@@ -63,12 +65,16 @@ TEST_CASE("what a header claims is checked against the file") {
   CHECK(has(refusal("{", 0), "not JSON"));
   CHECK(has(refusal(std::string(1000, '['), 0), "levels"));
   CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8), "data byte 0 begins a gap"));
-  CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8),
-            "second tensor"));
+  CHECK(has(
+    refusal(
+      R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+      8),
+    "second tensor"));
   CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}})", 8), "lies at 8 to 4"));
   CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 16), "asks for 12"));
   CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), "not a count"));
-  CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0), "larger than the file"));
+  CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0),
+            "larger than the file"));
   CHECK(has(refusal(R"({"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", 4), "unknown dtype 'Q4'"));
   CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1],"data_offsets":[0,4]}})", 4), "5 dimensions"));
   CHECK(has(refusal(R"({"a":7})", 0), "lacks dtype"));

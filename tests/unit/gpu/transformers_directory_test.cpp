@@ -144,7 +144,8 @@ TEST_CASE("shards are read as one, and an index that leads elsewhere is refused"
   fs::rename(model.path() / "model.safetensors", model.path() / "part.safetensors");
   CHECK(has(model.refusal(), "model.safetensors: cannot open"));
   auto write_index = [&](const std::string& file) {
-    std::ofstream{model.path() / "model.safetensors.index.json"} << nlohmann::json{{"weight_map", {{"model.norm.weight", file}}}};
+    std::ofstream{model.path() / "model.safetensors.index.json"}
+      << nlohmann::json{{"weight_map", {{"model.norm.weight", file}}}};
   };
   write_index("part.safetensors");
   CHECK(model.refusal().empty());

@@ -86,7 +86,8 @@ TEST_CASE("qwen2 ends a word with its line breaks and lets any one character beg
 TEST_CASE("words put together are the text, whatever its bytes") {
   std::mt19937 random{7};
   const std::string_view alphabet = "aZ'sreldm 1\n\r\t.,\xC3\xA9\xE3\x80\x80\xC2\xA0\xFF\xF0\x9F";
-  for (const auto kind : {split_pattern::gpt2, split_pattern::qwen2, split_pattern::llama3_ascii, split_pattern::o200k, split_pattern::tekken})
+  for (const auto kind : {split_pattern::gpt2, split_pattern::qwen2, split_pattern::llama3_ascii, split_pattern::o200k,
+                          split_pattern::tekken})
     for (int round = 0; round < 2000; ++round) {
       std::string text;
       for (auto n = random() % 32; n > 0; --n)

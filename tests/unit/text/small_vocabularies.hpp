@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "text/tokenizer.hpp"
 #include "text/pipeline/byte_alphabet.hpp"
+#include "text/tokenizer.hpp"
 #include "text/vocabulary.hpp"
 
 namespace troupe::test {

@@ -41,8 +41,9 @@ words by_regex(const regex_matcher& regex, std::string_view text) {
 /// Letters in and out of ASCII and of each case, digits, marks, spaces of each kind, what contractions are made of.
 std::string random_text(test::splitmix64& random) {
   static constexpr std::string_view common = "aAbzZsStTdDmMlLrReEvV019 .,-/'\n\r\t";
-  static constexpr char32_t others[] = {0xE9,  0xC9,  0x1C5,  0x17F, 0x2B0, 0x5D0,  0x3042, 0x4E00, 0x301, 0x903,  0x20DD, 0xBD,
-                                        0x665, 0xA0,  0x3000, 0x85,  0x2028, 0x200B, 0x180E, 0x2019, 0x20AC, 0x1F600, 0x10400, 0x1D7CE};
+  static constexpr char32_t others[] = {0xE9,   0xC9,   0x1C5,  0x17F,  0x2B0,  0x5D0,   0x3042,  0x4E00,
+                                        0x301,  0x903,  0x20DD, 0xBD,   0x665,  0xA0,    0x3000,  0x85,
+                                        0x2028, 0x200B, 0x180E, 0x2019, 0x20AC, 0x1F600, 0x10400, 0x1D7CE};
   std::string text;
   for (auto n = 1 + random.below(24); n > 0; --n)
     if (random.below(3) != 0)

@@ -34,7 +34,8 @@ TEST_CASE("tokens are named by a string or by an object") {
 
 TEST_CASE("a chat template is one text, or several of which one is the default, or a file of its own") {
   CHECK(read(R"({"chat_template": "x"})").find_chat_template()->source == "x");
-  const auto named = read(R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
+  const auto named =
+    read(R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
   CHECK(named.chat_templates.size() == 2);
   CHECK(named.find_chat_template()->source == "d");
   CHECK(read(R"({"chat_template": "x"})", "", "file").find_chat_template()->source == "file");
@@ -54,7 +55,8 @@ TEST_CASE("a wrong file is named") {
   };
   CHECK(refusal({.tokenizer_config = "{"}).starts_with("tokenizer_config.json: not JSON"));
   CHECK(refusal({.tokenizer_config = R"({"bos_token": 1})"}) == "tokenizer_config.json.bos_token: is no string");
-  CHECK(refusal({.generation_config = R"({"eos_token_id": "x"})"}).starts_with("generation_config.json.eos_token_id: is no number"));
+  CHECK(refusal({.generation_config = R"({"eos_token_id": "x"})"})
+          .starts_with("generation_config.json.eos_token_id: is no number"));
 }
 
 TEST_CASE("add_bos_token and add_eos_token go before the post-processor") {
@@ -63,14 +65,16 @@ TEST_CASE("add_bos_token and add_eos_token go before the post-processor") {
   CHECK(d.prefix == std::vector<token_id>{1});
   CHECK(d.bos == 1U);
   CHECK(d.eos == 2U);
-  REQUIRE(apply(read(R"({"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "add_eos_token": true})"), d).has_value());
+  REQUIRE(apply(read(R"({"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "add_eos_token": true})"), d)
+            .has_value());
   CHECK(d.prefix.empty());
   CHECK(d.suffix == std::vector<token_id>{2});
 }
 
 TEST_CASE("a token that the vocabulary doesn't have is refused") {
   auto d = small_description();
-  CHECK(apply(read(R"({"bos_token": "<x>"})"), d).error().context == "tokenizer_config.json: bos_token: '<x>' is no token");
+  CHECK(apply(read(R"({"bos_token": "<x>"})"), d).error().context
+        == "tokenizer_config.json: bos_token: '<x>' is no token");
   CHECK(apply(read("", R"({"eos_token_id": 3})"), d).error().context
         == "generation_config.json: eos_token_id: 3 is no token");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tests/goldens/tokenizer_json holds vocabularies and the ids that Hugging Face's tokenizers gave; train_tokenizers.py made them.
+// tests/goldens/tokenizer_json holds vocabularies and the ids that Hugging Face's tokenizers gave; train_tokenizers.py
+// made them.
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -118,13 +119,16 @@ TEST_CASE("what is wrong in a file is named") {
   CHECK(refused([](json& f) { f["model"]["vocab"]["z"] = 1'000'000'000; }).starts_with("$.model.vocab: is no number"));
   CHECK(refused([](json& f) { f["model"]["vocab"]["z"] = -1; }).starts_with("$.model.vocab: is no number"));
   CHECK(refused([](json& f) { f["model"]["merges"][0] = "a"; }) == "$.model.merges[0]: is not a pair of tokens");
-  CHECK(refused([](json& f) { f["model"]["merges"][0] = {"a", "b", "c"}; }) == "$.model.merges[0]: is not a pair of tokens");
+  CHECK(refused([](json& f) { f["model"]["merges"][0] = {"a", "b", "c"}; })
+        == "$.model.merges[0]: is not a pair of tokens");
   CHECK(refused([](json& f) { f["model"]["merges"][0] = "a c"; }) == "$.model.merges[0]: 'ac' is not in $.model.vocab");
   CHECK(refused([](json& f) { f["model"]["unk_token"] = "x"; }) == "$.model.unk_token: 'x' is not in $.model.vocab");
   CHECK(refused([](json& f) { f["added_tokens"][0]["id"] = 3; }).starts_with("$.added_tokens: '<end>' has the id 3"));
   CHECK(refused([](json& f) { f["added_tokens"][0]["id"] = 4'000'000'000; }).starts_with("$.added_tokens: the id"));
-  CHECK(refused([](json& f) { f["added_tokens"][0]["content"] = "a"; }).starts_with("$.added_tokens: 'a' has the id 5"));
-  CHECK(refused([](json& f) { f["added_tokens"][0]["special"] = 1; }) == "$.added_tokens[0].special: is neither true nor false");
+  CHECK(
+    refused([](json& f) { f["added_tokens"][0]["content"] = "a"; }).starts_with("$.added_tokens: 'a' has the id 5"));
+  CHECK(refused([](json& f) { f["added_tokens"][0]["special"] = 1; })
+        == "$.added_tokens[0].special: is neither true nor false");
   CHECK(refused([](json& f) { f["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "*"}}; })
         == "$.normalizer.precompiled_charsmap: is not base64");
   CHECK(refused([](json& f) { f["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "////fw=="}}; })
@@ -141,8 +145,10 @@ TEST_CASE("template processing that leaves out the text or names a strange token
   CHECK(with(R"([{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "<end>"}}])").empty());
   CHECK(with(R"([{"SpecialToken": {"id": "<end>"}}])") == "$.post_processor.single: has no place for the text");
   CHECK(with(R"([{"Sequence": {"id": "B"}}])").find("is not the one text") != std::string::npos);
-  CHECK(with(R"([{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "x"}}])").find("special_tokens.x") != std::string::npos);
-  CHECK(with(R"([{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "far"}}])") == "token 9 is named, but there are only 6 tokens");
+  CHECK(with(R"([{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "x"}}])").find("special_tokens.x")
+        != std::string::npos);
+  CHECK(with(R"([{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "far"}}])")
+        == "token 9 is named, but there are only 6 tokens");
 }
 
 TEST_CASE("merges are pairs in one string or in two") {
@@ -165,7 +171,8 @@ TEST_CASE("unknown characters are one token each, or one token together, or noth
 }
 
 TEST_CASE("special tokens are never made from text that is not parsed for them") {
-  const auto t = made(changed([](json& f) { f["added_tokens"][0] = {{"id", 3}, {"content", "ab"}, {"special", true}}; }));
+  const auto t =
+    made(changed([](json& f) { f["added_tokens"][0] = {{"id", 3}, {"content", "ab"}, {"special", true}}; }));
   CHECK(t.encode("ab") == ids{0, 1});
   CHECK(t.encode("ab", parsed) == ids{3});
 }

@@ -21,7 +21,8 @@ TEST_CASE("threads that share a tokenizer all get the ids that one alone gets") 
     std::vector<std::string> texts;
     std::vector<std::vector<token_id>> expected;
     for (int i = 0; i < 200; ++i) {
-      texts.push_back("word" + std::to_string(i * 7919) + " of the text, na\u00efve <|end|> \u65e5\u672c" + std::string(i % 90, 'x'));
+      texts.push_back("word" + std::to_string(i * 7919) + " of the text, na\u00efve <|end|> \u65e5\u672c"
+                      + std::string(i % 90, 'x'));
       expected.push_back(t->encode(texts.back()));
     }
     std::vector<std::thread> threads;

@@ -139,14 +139,15 @@ TEST_CASE("a description serves only its reader, and nonsense is refused") {
   CHECK(c.bytes->import(a.bytes->self(), for_b).error().code == errc::unknown_region);
   CHECK(b.bytes->import(c.bytes->self(), for_b).error().code == errc::unknown_region);
   CHECK(a.bytes->describe(region_id{42}, b.bytes->self()).error().code == errc::unknown_region);
-  for (auto text : {"", "memory:", "memory:1", "memory:1:1", "memory:1:1:", "memory:1:1:2", "memory:1:1:2:3 ",
-                    "memory:1:1:2:3:4", "memory:-1:1:2:3", "memory:99999999999999999999:1:2:3", "memory:1:4294967296:2:3",
-                    "tcp:1:1:2:3"})
+  for (auto text :
+       {"", "memory:", "memory:1", "memory:1:1", "memory:1:1:", "memory:1:1:2", "memory:1:1:2:3 ", "memory:1:1:2:3:4",
+        "memory:-1:1:2:3", "memory:99999999999999999999:1:2:3", "memory:1:4294967296:2:3", "tcp:1:1:2:3"})
     CHECK(b.bytes->import(a.bytes->self(), text).error().code == errc::unknown_region);
   for (std::size_t cut = 0; cut < for_b.size(); ++cut)
     CHECK_FALSE(b.bytes->import(a.bytes->self(), for_b.substr(0, cut)));
   // Guessed, never granted.
-  auto guessed = "memory:" + std::to_string(a.bytes->self().value) + ":1:" + std::to_string(c.bytes->self().value) + ":1";
+  auto guessed =
+    "memory:" + std::to_string(a.bytes->self().value) + ":1:" + std::to_string(c.bytes->self().value) + ":1";
   CHECK(c.bytes->import(a.bytes->self(), guessed).error().code == errc::revoked);
 }
 
