@@ -17,10 +17,11 @@ namespace {
 
 constexpr std::size_t queued_lines_max = 8'192;
 
-/// What a session owns: the queue's thread ends with it.
+/// What a session owns: the queue's thread ends with it. Lines in the queue hold the logger, so it is declared before the
+/// pool: the thread is joined first, and the logger ends here and not on it.
 struct pipeline {
-  std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
+  std::shared_ptr<spdlog::details::thread_pool> pool;
   std::string process;
 };
 
