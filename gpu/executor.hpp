@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,8 +21,16 @@ namespace troupe::gpu {
 /// Which tokens a cache group keeps. Sliding, latent and state groups follow with their first model.
 enum class group_kind : std::uint8_t { full };
 
+/// Bytes between neighbours in a block.
+struct kv_strides {
+  std::uint64_t layer = 0;
+  std::uint64_t head = 0;
+  std::uint64_t token = 0;
+  std::uint64_t dim = 0;
+};
+
 /// One pool of KV blocks inside an executor. The layout is data: no caller assumes it.
-/// A block holds block_tokens tokens of all `layers` layers: [layer][k/v][kv head][token][dim].
+/// A block holds block_tokens tokens of all `layers` layers, a kv head's keys and its values being contiguous.
 struct cache_group {
   group_kind kind = group_kind::full;
   std::uint16_t layers = 0;
@@ -31,8 +38,9 @@ struct cache_group {
   std::uint64_t block_bytes = 0;
   /// How many blocks there are, numbered from 0; block b starts at b × block_bytes of kv_memory().
   std::uint32_t blocks = 0;
-  /// Bytes between neighbours: layer, k/v, head, token, dim.
-  std::array<std::int64_t, 5> stride{};
+  kv_strides keys, values;
+  /// Of a block's first value; its first key is at 0.
+  std::uint64_t values_offset = 0;
 };
 
 /// What an executor is and what it takes. Constant during its life.

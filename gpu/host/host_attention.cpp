@@ -6,13 +6,11 @@
 
 #include "gpu/host/host_model.hpp"
 #include "gpu/host/packed_matrix.hpp"
+#include "gpu/model/model_bounds.hpp"
 
 namespace troupe::gpu::host {
 
 namespace {
-
-constexpr std::uint32_t key_part = 0;
-constexpr std::uint32_t value_part = 1;
 
 /// Turns the pairs of a head by their angles. Not fused, so one result on every path.
 void rotate(const float* in, std::uint32_t width, rope_pairs pairs, const float* cosines, const float* sines,
@@ -68,7 +66,7 @@ void host_model::turn_angles(std::span<const forward_token> tokens) {
   });
 }
 
-/// One head of a query or key as attention sees it: normed, then turned.
+/// One head of a query or key as attention sees it: normed, then turned. In place, too.
 void host_model::prepare_head(const float* in, std::uint32_t token, std::uint32_t layer, const std::vector<float>& norm,
                               float* out) const {
   const auto& c = config();
@@ -86,22 +84,31 @@ void host_model::prepare_head(const float* in, std::uint32_t token, std::uint32_
   rotate(in, c.head_width, c.pairs, cosines, cosines + c.head_width / 2, out);
 }
 
-float* host_model::kv_row(std::uint32_t layer, std::uint32_t key_or_value, std::uint32_t kv_head) const {
-  return reinterpret_cast<float*>(kv_.data() + layer * group_.stride[0] + key_or_value * group_.stride[1]
-                                  + kv_head * group_.stride[2]);
+float* host_model::keys_of(std::uint32_t layer, std::uint32_t kv_head) const {
+  return reinterpret_cast<float*>(kv_.data() + layer * group_.keys.layer + kv_head * group_.keys.head);
+}
+
+float* host_model::values_of(std::uint32_t layer, std::uint32_t kv_head) const {
+  return reinterpret_cast<float*>(kv_.data() + group_.values_offset + layer * group_.values.layer
+                                  + kv_head * group_.values.head);
 }
 
 void host_model::store_kv(std::span<const forward_token> tokens, const host_layer& weights, std::uint32_t layer) {
   const auto& c = config();
+  const auto key_stride = group_.keys.dim / sizeof(float), value_stride = group_.values.token / sizeof(float);
   pool_->parallel_for(static_cast<std::uint32_t>(tokens.size()), tokens_grain, [&](auto begin, auto end, auto) {
     for (auto t = begin; t < end; ++t) {
       const auto position = tokens[t].position;
-      const auto offset = (tokens[t].table[position / group_.block_tokens] * group_.block_bytes
-                           + position % group_.block_tokens * static_cast<std::uint64_t>(group_.stride[3]))
-                          / sizeof(float);
+      const auto block = tokens[t].table[position / group_.block_tokens] * group_.block_bytes / sizeof(float);
+      const auto in_block = position % group_.block_tokens;
       for (std::uint32_t h = 0; h < c.kv_heads; ++h) {
-        prepare_head(key_.row(t) + h * c.head_width, t, layer, weights.key_norm, kv_row(layer, key_part, h) + offset);
-        std::copy_n(value_.row(t) + h * c.head_width, c.head_width, kv_row(layer, value_part, h) + offset);
+        float* key = key_.row(t) + h * c.head_width;
+        prepare_head(key, t, layer, weights.key_norm, key);
+        float* column = keys_of(layer, h) + block + in_block;
+        for (std::uint32_t i = 0; i < c.head_width; ++i)
+          column[i * key_stride] = key[i];
+        std::copy_n(value_.row(t) + h * c.head_width, c.head_width,
+                    values_of(layer, h) + block + in_block * value_stride);
       }
     }
   });
@@ -129,15 +136,16 @@ void host_model::attend_range(std::span<const forward_token> tokens, const host_
   const auto head_padded = padded(c.head_width);
   float* queries = head_scratch_.row(thread);
   float* outs = queries + attention_rows_max * head_padded;
+  std::array<float, bounds::head_width_max> head;
   attention a{.query = queries,
               .out = outs,
               .width = head_padded,
               .block_stride = group_.block_bytes / sizeof(float),
-              .token_stride = static_cast<std::uint64_t>(group_.stride[3]) / sizeof(float),
+              .key_stride = group_.keys.dim / sizeof(float),
+              .value_stride = group_.values.token / sizeof(float),
               .block_tokens = group_.block_tokens,
               .scale = c.attention_scale,
-              .scores = outs + attention_rows_max * head_padded,
-              .score_stride = score_stride_};
+              .scores = outs + attention_rows_max * head_padded};
   if (c.layers[layer].window != 0)
     a.window = c.layers[layer].window;
   for (auto item = begin; item < end; item += a.heads) {
@@ -146,20 +154,22 @@ void host_model::attend_range(std::span<const forward_token> tokens, const host_
     const auto first_head = kv_head * shared + item % shared;
     a.heads = std::min({shared - item % shared, end - item, attention_heads_max});
     a.tokens = run.count;
-    a.keys = kv_row(layer, key_part, kv_head);
-    a.values = kv_row(layer, value_part, kv_head);
+    a.keys = keys_of(layer, kv_head);
+    a.values = values_of(layer, kv_head);
     a.table = tokens[run.first].table;
     a.positions = tokens[run.first].position + 1;
     const auto for_each_row = [&](auto f) {
       for (std::uint32_t i = 0; i < a.tokens * a.heads; ++i)
-        f(run.first + i / a.heads, (first_head + i % a.heads) * c.head_width, i * head_padded);
+        f(run.first + i / a.heads, (first_head + i % a.heads) * c.head_width, i);
     };
-    for_each_row([&](std::uint32_t t, std::uint32_t column, std::uint32_t at) {
-      prepare_head(query_.row(t) + column, t, layer, weights.query_norm, queries + at);
+    for_each_row([&](std::uint32_t t, std::uint32_t column, std::uint32_t row) {
+      prepare_head(query_.row(t) + column, t, layer, weights.query_norm, head.data());
+      for (std::uint32_t i = 0; i < c.head_width; ++i)
+        queries[i * attention_rows_max + row] = head[i];
     });
     kernels_->attend(a);
-    for_each_row([&](std::uint32_t t, std::uint32_t column, std::uint32_t at) {
-      std::copy_n(outs + at, c.head_width, mixed_.row(t) + column);
+    for_each_row([&](std::uint32_t t, std::uint32_t column, std::uint32_t row) {
+      std::copy_n(outs + row * head_padded, c.head_width, mixed_.row(t) + column);
     });
   }
 }

@@ -21,14 +21,14 @@ cache_group make_group(const model_config& config, std::uint32_t blocks, std::ui
   group.layers = static_cast<std::uint16_t>(config.layers.size());
   group.block_tokens = static_cast<std::uint16_t>(block_tokens);
   group.blocks = blocks;
-  // A head's width is padded with zeros to whole vectors.
-  auto stride = static_cast<std::int64_t>(sizeof(float));
-  group.stride[4] = stride;
-  group.stride[3] = stride *= padded(config.head_width);
-  group.stride[2] = stride *= block_tokens;
-  group.stride[1] = stride *= config.kv_heads;
-  group.stride[0] = stride *= 2;
-  group.block_bytes = static_cast<std::uint64_t>(stride) * config.layers.size();
+  // A head's width is padded with zeros to whole vectors. Keys lie column by column, so that a vector holds a column of
+  // 16 positions: scores then need no sum across lanes.
+  const std::uint64_t width = padded(config.head_width), tokens = padded(block_tokens), bytes = sizeof(float);
+  group.keys = {.head = width * tokens * bytes, .token = bytes, .dim = tokens * bytes};
+  group.values = {.head = width * block_tokens * bytes, .token = width * bytes, .dim = bytes};
+  group.values_offset = config.kv_heads * group.keys.head;
+  group.keys.layer = group.values.layer = group.values_offset + config.kv_heads * group.values.head;
+  group.block_bytes = group.keys.layer * config.layers.size();
   return group;
 }
 
@@ -79,8 +79,7 @@ expected<host_model::matrix, error> host_model::make_matrix(std::uint32_t rows, 
 
 expected<void, error> host_model::make_scratch() {
   const auto& c = config();
-  score_stride_ = padded(c.context_tokens);
-  const auto head_scratch = attention_rows_max * (2 * padded(c.head_width) + score_stride_);
+  const auto head_scratch = attention_rows_max * (2 * padded(c.head_width) + padded(c.context_tokens));
   const auto has_experts = c.experts.count != 0;
   const auto hidden = has_experts ? c.experts.hidden : c.hidden;
   const auto widest = std::max({c.width, c.query_width(), hidden});
@@ -135,8 +134,10 @@ numerics_id host_model::numerics() const {
 }
 
 model_fingerprint host_model::fingerprint() const {
-  std::array<std::uint64_t, 9> numbers{weights_->hash(), numerics().value, group_.layers, group_.block_tokens};
-  std::ranges::transform(group_.stride, numbers.begin() + 4, [](auto s) { return static_cast<std::uint64_t>(s); });
+  const auto &keys = group_.keys, &values = group_.values;
+  const std::array<std::uint64_t, 13> numbers{
+    weights_->hash(), numerics().value, group_.layers, group_.block_tokens, keys.layer, keys.head,           keys.token,
+    keys.dim,         values.layer,     values.head,   values.token,        values.dim, group_.values_offset};
   return model_fingerprint{XXH3_64bits(numbers.data(), sizeof numbers)};
 }
 

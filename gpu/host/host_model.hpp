@@ -104,8 +104,9 @@ private:
   /// gate_ = f(gate · x) × (up · x)
   void multiply_gated(const host_ffn&, const matrix& x, std::uint32_t tokens);
 
-  /// First float of (block, layer, key or value, kv head); floats of the group's strides.
-  float* kv_row(std::uint32_t layer, std::uint32_t key_or_value, std::uint32_t kv_head) const;
+  /// First float of a kv head's keys or values in block 0.
+  float* keys_of(std::uint32_t layer, std::uint32_t kv_head) const;
+  float* values_of(std::uint32_t layer, std::uint32_t kv_head) const;
 
   std::shared_ptr<const host_weights> weights_;
   compute_pool* pool_ = nullptr; // not shared: a job must never be its last owner
@@ -128,7 +129,6 @@ private:
   matrix angles_;
   /// Per thread: queries, outputs and scores of one call of the attention kernel.
   matrix head_scratch_;
-  std::uint32_t score_stride_ = 0;
   /// Consecutive tokens of one sequence, of the current chunk.
   struct token_run {
     std::uint32_t first = 0;

@@ -16,7 +16,8 @@
 //                    q6_k), ascending: acc = madd(f32(Σ w x of integers), w scale × x scale, acc), then, where the type
 //                    has minima, acc = madd(w minimum, f32 of x scale × Σ x, acc). The integer sums are exact, so
 //                    instructions of any width give the same.
-//   dot, square sum  16 lanes, lane i over elements i, i+16, …; lanes are added i and i+8, +4, +2, +1
+//   scores           one sum per position, over columns ascending, then times the scale
+//   square sum       16 lanes, lane i over elements i, i+16, …; lanes are added i and i+8, +4, +2, +1
 //   softmax          maximum; exponentials; their sum by 16 lanes as above, over positions
 //   values           over positions ascending: acc = madd(p[j], v[j], acc), then times 1/sum
 // madd is fused on every path but portable, where it is a multiplication, then an addition.
@@ -98,18 +99,20 @@ inline constexpr std::uint32_t product_tokens_max = 256;
 /// Attention of `heads` query heads that share a kv head, of `tokens` consecutive tokens of one sequence. Widths are
 /// padded to 16 by zeros. A token's result has the same bits whatever tokens and heads stand beside it.
 struct attention {
-  const float* query = nullptr; // [tokens][heads][width]
+  const float* query = nullptr; // [width][attention_rows_max], rows being [tokens][heads]
   float* out = nullptr;         // [tokens][heads][width]
   std::uint32_t tokens = 1;     // tokens × heads ≤ attention_rows_max
   std::uint32_t heads = 0;      // 1 … attention_heads_max
   std::uint32_t width = 0;      // a multiple of 16
-  /// Keys and values of position j lie at base + table[j / block_tokens] × block_stride
-  /// + (j % block_tokens) × token_stride. Strides in floats.
+  /// Of position j, with b = table[j / block_tokens] × block_stride and i = j % block_tokens: column c of its key is
+  /// keys[b + c × key_stride + i], that of its value values[b + i × value_stride + c]. Strides in floats.
   const float* keys = nullptr;
   const float* values = nullptr;
   const std::uint32_t* table = nullptr;
   std::uint64_t block_stride = 0;
-  std::uint64_t token_stride = 0;
+  /// A multiple of 16, at least block_tokens. Keys of all 16 are read, and what is not a position's ignored.
+  std::uint64_t key_stride = 0;
+  std::uint64_t value_stride = 0;
   std::uint32_t block_tokens = 0;
   /// Token t attends to positions max(begin, positions + t − window) … positions + t − 1, the last being its own; there
   /// is at least one. Lanes and blocks are those of the absolute position. Table entries of blocks that end at or
@@ -118,8 +121,7 @@ struct attention {
   std::uint32_t window = 0xffffffff;
   std::uint32_t positions = 0;
   float scale = 0;
-  float* scores = nullptr;      // [tokens][heads][score_stride], scratch
-  std::size_t score_stride = 0; // ≥ positions + tokens − 1, rounded up to 16
+  float* scores = nullptr; // scratch: attention_rows_max × (positions + tokens − 1, rounded up to 16)
 };
 
 inline constexpr std::uint32_t attention_heads_max = 4;
@@ -147,7 +149,7 @@ struct kernel_table {
 const kernel_table& kernels_of(simd_path);
 
 /// Changes whenever the arithmetic of any kernel changes.
-inline constexpr std::uint32_t kernel_version = 2;
+inline constexpr std::uint32_t kernel_version = 3;
 
 extern const kernel_table portable_kernels;
 extern const kernel_table avx2_kernels;

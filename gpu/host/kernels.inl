@@ -2,9 +2,8 @@
 // The one source of the host kernels, included by kernels_<path>.cpp inside an anonymous namespace; kernel_table.inl is
 // its end.
 // The including file gives: vector_bytes, path_index, direct_tokens_max, float_tokens_max, integer_tokens_max,
-// block_tokens_max, gemv_groups, rows_at_once, keys_at_once;
-// fvec, uvec, hvec, ivec; madd, maximum, add_pairs, widen_half, widen_unsigned_bytes, widen_signed_bytes, reduce_add,
-// reduce_lanes.
+// block_tokens_max, gemv_groups, sum_vectors;
+// fvec, uvec, hvec, ivec; madd, maximum, add_pairs, widen_half, widen_unsigned_bytes, widen_signed_bytes, reduce_add.
 // No function of the standard library here: see kernels.hpp.
 
 constexpr int width = vector_bytes / 4;  // lanes of one vector

@@ -16,8 +16,8 @@ constexpr int float_tokens_max = 10;
 constexpr int integer_tokens_max = 4;
 constexpr int block_tokens_max = 6;
 constexpr int gemv_groups = 2;
-constexpr int rows_at_once = 2;
-constexpr int keys_at_once = 2;
+/// Vectors of sums of attention that stay in registers.
+constexpr int sum_vectors = 12;
 
 using fvec = float __attribute__((vector_size(vector_bytes)));
 using uvec = std::uint32_t __attribute__((vector_size(vector_bytes)));
@@ -44,24 +44,6 @@ inline float reduce_add(const fvec (&v)[2]) {
   __m128 t = _mm256_castps256_ps128(s) + _mm256_extractf128_ps(s, 1);
   t = t + _mm_movehl_ps(t, t);
   return t[0] + t[1];
-}
-
-/// Lane k of the result is reduce_add(v[k]), by the same additions: halves of two rows change places before each.
-inline fvec reduce_lanes(const fvec (&v)[8][2]) {
-  __m256 fours[4], pairs[2];
-#pragma GCC unroll 4
-  for (int k = 0; k < 4; ++k) {
-    const __m256 a = v[2 * k][0] + v[2 * k][1], b = v[2 * k + 1][0] + v[2 * k + 1][1];
-    fours[k] = _mm256_permute2f128_ps(a, b, 0x20) + _mm256_permute2f128_ps(a, b, 0x31);
-  }
-#pragma GCC unroll 2
-  for (int k = 0; k < 2; ++k) {
-    const auto a = _mm256_castps_pd(fours[2 * k]), b = _mm256_castps_pd(fours[2 * k + 1]);
-    pairs[k] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b)) + _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
-  }
-  const __m256 sums =
-    _mm256_shuffle_ps(pairs[0], pairs[1], 0x88) + _mm256_shuffle_ps(pairs[0], pairs[1], 0xdd); // rows 0 2 4 6 1 3 5 7
-  return _mm256_permutevar8x32_ps(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
 #include "gpu/host/kernels.inl"

@@ -17,8 +17,8 @@ constexpr int float_tokens_max = 8;
 constexpr int integer_tokens_max = 4;
 constexpr int block_tokens_max = 3;
 constexpr int gemv_groups = 1;
-constexpr int rows_at_once = 1;
-constexpr int keys_at_once = 2;
+/// Vectors of sums of attention that stay in registers.
+constexpr int sum_vectors = 12;
 
 using fvec = float __attribute__((vector_size(vector_bytes)));
 using uvec = std::uint32_t __attribute__((vector_size(vector_bytes)));
@@ -64,16 +64,6 @@ inline float reduce_add(const fvec (&v)[4]) {
   fvec s = (v[0] + v[2]) + (v[1] + v[3]);
   s = s + __builtin_shuffle(s, uvec{2, 3, 0, 1});
   return s[0] + s[1];
-}
-
-/// Lane k of the result is reduce_add(v[k]), by the same additions.
-inline fvec reduce_lanes(const fvec (&v)[4][4]) {
-  fvec s[4];
-  for (int k = 0; k < 4; ++k)
-    s[k] = (v[k][0] + v[k][2]) + (v[k][1] + v[k][3]);
-  const fvec a = __builtin_shuffle(s[0], s[1], uvec{0, 1, 4, 5}) + __builtin_shuffle(s[0], s[1], uvec{2, 3, 6, 7});
-  const fvec b = __builtin_shuffle(s[2], s[3], uvec{0, 1, 4, 5}) + __builtin_shuffle(s[2], s[3], uvec{2, 3, 6, 7});
-  return __builtin_shuffle(a, b, uvec{0, 2, 4, 6}) + __builtin_shuffle(a, b, uvec{1, 3, 5, 7});
 }
 
 #include "gpu/host/kernels.inl"

@@ -21,12 +21,10 @@ template <class Function>
 void for_each_stamp(const cache_group& group, std::span<const block_id> table, std::uint32_t position,
                     std::uint64_t prefix, Function f) {
   const auto block = table[position / group.block_tokens] * group.block_bytes;
-  const auto token = position % group.block_tokens * static_cast<std::uint64_t>(group.stride[3]);
+  const auto token = position % group.block_tokens * group.keys.token;
   for (std::uint32_t layer = 0; layer < group.layers; ++layer)
     for (std::uint32_t part = 0; part < 2; ++part)
-      f(block + layer * static_cast<std::uint64_t>(group.stride[0]) + part * static_cast<std::uint64_t>(group.stride[1])
-          + token,
-        make_stamp(prefix, layer, part));
+      f(block + layer * group.keys.layer + part * group.values_offset + token, make_stamp(prefix, layer, part));
 }
 
 } // namespace
@@ -38,12 +36,10 @@ mock_kv::mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block
   group_.layers = layers;
   group_.block_tokens = block_tokens;
   group_.blocks = blocks;
-  group_.stride[4] = sizeof(float);
-  group_.stride[3] = sizeof(stamp);
-  group_.stride[2] = group_.stride[3] * block_tokens; // one kv head
-  group_.stride[1] = group_.stride[2];
-  group_.stride[0] = group_.stride[1] * 2;
-  group_.block_bytes = static_cast<std::uint64_t>(group_.stride[0]) * layers;
+  const auto head = sizeof(stamp) * block_tokens; // of one kv head
+  group_.keys = group_.values = {2 * head, head, sizeof(stamp), sizeof(float)};
+  group_.values_offset = head;
+  group_.block_bytes = group_.keys.layer * layers;
   const auto bytes = group_.block_bytes * blocks;
   if (memory && memory->bytes >= bytes) {
     memory_ = *memory;

@@ -103,8 +103,11 @@ TEST_CASE("info says what the executor is") {
   REQUIRE(info.groups.size() == 1);
   const auto& group = info.groups[0];
   CHECK(group.blocks == 64);
-  CHECK(group.stride == std::array<std::int64_t, 5>{2 * 2 * 16 * 16 * 4, 2 * 16 * 16 * 4, 16 * 16 * 4, 16 * 4, 4});
-  CHECK(group.block_bytes == 2 * group.stride[0]);
+  CHECK(group.keys.layer == 2 * 2 * 16 * 16 * 4);
+  CHECK(group.keys.dim == 16 * 4);
+  CHECK(group.values_offset == 2 * 16 * 16 * 4);
+  CHECK(group.values.token == 16 * 4);
+  CHECK(group.block_bytes == 2 * group.keys.layer);
   CHECK(e.executor->kv_memory(0).bytes == 64 * group.block_bytes);
   CHECK(reinterpret_cast<std::uintptr_t>(e.executor->kv_memory(0).data) % 4096 == 0);
   CHECK(e.executor->kv_memory(1).data == nullptr);

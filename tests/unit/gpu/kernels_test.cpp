@@ -12,12 +12,13 @@
 
 #include "gpu/host/kernels.hpp"
 #include "gpu/host/packed_matrix.hpp"
-#include "tests/support/splitmix64.hpp"
+#include "tests/support/random_floats.hpp"
 #include "tests/support/tiny_llama.hpp"
 
 using namespace troupe;
 using namespace troupe::gpu;
 using namespace troupe::gpu::host;
+using test::random_floats;
 
 namespace {
 
@@ -31,14 +32,6 @@ struct random_weights {
   std::vector<std::byte> packed;
   packed_view view;
 };
-
-std::vector<float> random_floats(std::size_t count, std::uint64_t seed) {
-  test::splitmix64 random{seed};
-  std::vector<float> x(count);
-  for (auto& v : x)
-    v = static_cast<float>(static_cast<double>(random.next() >> 40) * 0x1p-23 - 1);
-  return x;
-}
 
 /// Activations [tokens][columns] as products of quantised weights want them.
 struct rounded_activations {
@@ -357,211 +350,6 @@ TEST_CASE("every half is widened exactly by every path") {
     }
     CAPTURE(to_string(path));
     CHECK(wrong == 0);
-  }
-}
-
-TEST_CASE("attention is that of double precision, over scattered blocks, for every number of heads") {
-  constexpr std::uint32_t block_tokens = 4, blocks = 40;
-  for (std::uint32_t width : {16u, 48u, 64u}) {
-    const auto kv = random_floats(std::size_t{blocks} * 2 * block_tokens * width, 4);
-    std::vector<std::uint32_t> table;
-    for (std::uint32_t i = 0; i < blocks; ++i)
-      table.push_back(i * 7 % blocks);
-    for (std::uint32_t heads = 1; heads <= attention_heads_max; ++heads)
-      for (std::uint32_t positions : {1u, 4u, 15u, 16u, 17u, 150u}) {
-        auto query = random_floats(std::size_t{heads} * width, positions);
-        for (auto& q : query)
-          q *= 4; // so that the softmax is far from flat
-        const float scale = 1 / std::sqrt(static_cast<float>(width));
-        std::vector<double> expected_out(heads * width);
-        for (std::uint32_t h = 0; h < heads; ++h) {
-          double total = 0;
-          for (std::uint32_t j = 0; j < positions; ++j) {
-            const auto* key = kv.data() + (table[j / block_tokens] * 2 * block_tokens + j % block_tokens) * width;
-            double score = 0;
-            for (std::uint32_t c = 0; c < width; ++c)
-              score += static_cast<double>(query[h * width + c]) * key[c];
-            const double weight = std::exp(score * scale);
-            total += weight;
-            for (std::uint32_t c = 0; c < width; ++c)
-              expected_out[h * width + c] += weight * key[block_tokens * width + c];
-          }
-          for (std::uint32_t c = 0; c < width; ++c)
-            expected_out[h * width + c] /= total;
-        }
-        for (auto path : supported_simd_paths()) {
-          std::vector<float> out(heads * width), scores(heads * 160);
-          kernels_of(path).attend({.query = query.data(),
-                                   .out = out.data(),
-                                   .heads = heads,
-                                   .width = width,
-                                   .keys = kv.data(),
-                                   .values = kv.data() + block_tokens * width,
-                                   .table = table.data(),
-                                   .block_stride = 2 * block_tokens * width,
-                                   .token_stride = width,
-                                   .block_tokens = block_tokens,
-                                   .positions = positions,
-                                   .scale = scale,
-                                   .scores = scores.data(),
-                                   .score_stride = 160});
-          double most = 0;
-          for (std::size_t i = 0; i < out.size(); ++i)
-            most = std::max(most, std::abs(out[i] - expected_out[i]));
-          CAPTURE(to_string(path));
-          CAPTURE(width);
-          CAPTURE(heads);
-          CAPTURE(positions);
-          CHECK(most < 2e-6); // values are below 1; scores reach 16, so weights are off by a few 1e-7
-        }
-      }
-  }
-}
-
-TEST_CASE("a head has the same bits alone and beside others") {
-  const auto kv = random_floats(16 * 64 * 2, 5);
-  const std::uint32_t table[] = {0};
-  const auto query = random_floats(4 * 64, 6);
-  for (auto path : supported_simd_paths()) {
-    const auto attend = [&](std::uint32_t first, std::uint32_t heads) {
-      std::vector<float> out(heads * 64), scores(heads * 16);
-      kernels_of(path).attend({.query = query.data() + first * 64,
-                               .out = out.data(),
-                               .heads = heads,
-                               .width = 64,
-                               .keys = kv.data(),
-                               .values = kv.data() + 1024,
-                               .table = table,
-                               .token_stride = 64,
-                               .block_tokens = 16,
-                               .positions = 13,
-                               .scale = 0.125f,
-                               .scores = scores.data(),
-                               .score_stride = 16});
-      return out;
-    };
-    const auto all = attend(0, 4);
-    for (std::uint32_t first = 0; first < 4; ++first)
-      for (std::uint32_t heads = 1; first + heads <= 4; ++heads) {
-        const auto some = attend(first, heads);
-        CHECK(std::equal(some.begin(), some.end(), all.begin() + first * 64));
-      }
-  }
-}
-
-TEST_CASE("positions before `begin` are not attended to, nor are their blocks looked up") {
-  constexpr std::uint32_t block_tokens = 4, blocks = 16, width = 32, heads = 3, positions = 61;
-  auto kv = random_floats(std::size_t{blocks} * 2 * block_tokens * width, 7);
-  const auto query = random_floats(std::size_t{heads} * width, 8);
-  std::vector<std::uint32_t> table;
-  for (std::uint32_t i = 0; i < blocks; ++i)
-    table.push_back(i * 7 % blocks);
-  for (auto path : supported_simd_paths()) {
-    const auto attend = [&](std::uint32_t begin, const std::vector<float>& memory, const std::uint32_t* entries) {
-      std::vector<float> out(heads * width), scores(heads * 64);
-      kernels_of(path).attend({.query = query.data(),
-                               .out = out.data(),
-                               .heads = heads,
-                               .width = width,
-                               .keys = memory.data(),
-                               .values = memory.data() + block_tokens * width,
-                               .table = entries,
-                               .block_stride = 2 * block_tokens * width,
-                               .token_stride = width,
-                               .block_tokens = block_tokens,
-                               .begin = begin,
-                               .positions = positions,
-                               .scale = 0.5f,
-                               .scores = scores.data(),
-                               .score_stride = 64});
-      return out;
-    };
-    for (std::uint32_t begin : {0u, 1u, 4u, 15u, 16u, 18u, 47u, 60u}) {
-      // Keys of −inf · query: scores of −∞, weights of exactly 0, which change no bit of a sum or a mixture.
-      auto hidden = kv;
-      for (std::uint32_t j = 0; j < begin; ++j)
-        for (std::uint32_t c = 0; c < width; ++c)
-          hidden[(table[j / block_tokens] * 2 * block_tokens + j % block_tokens) * width + c] =
-            c == 0 ? -1e30f * query[0] : 0;
-      auto entries = table;
-      std::fill_n(entries.begin(), begin / block_tokens, 1u << 31);
-      const auto out = attend(begin, kv, entries.data());
-      CAPTURE(to_string(path));
-      CAPTURE(begin);
-      std::vector<double> expected_out(width);
-      double total = 0;
-      for (std::uint32_t j = begin; j < positions; ++j) {
-        const auto* key = kv.data() + (table[j / block_tokens] * 2 * block_tokens + j % block_tokens) * width;
-        double score = 0;
-        for (std::uint32_t c = 0; c < width; ++c)
-          score += static_cast<double>(query[c]) * key[c];
-        total += std::exp(score * 0.5);
-        for (std::uint32_t c = 0; c < width; ++c)
-          expected_out[c] += std::exp(score * 0.5) * key[block_tokens * width + c];
-      }
-      double most = 0;
-      for (std::uint32_t c = 0; c < width; ++c)
-        most = std::max(most, std::abs(expected_out[c] / total - out[c]));
-      CHECK(most < 2e-6);
-      // The same bits as those of a kernel that sees all positions and gives the earlier ones no weight: head 0,
-      // whose query the hidden keys oppose.
-      const auto all = attend(0, hidden, table.data());
-      CHECK(std::equal(out.begin(), out.begin() + width, all.begin()));
-    }
-  }
-}
-
-TEST_CASE(
-  "tokens that share passes over keys and values have the bits that each has alone, with and without a window") {
-  constexpr std::uint32_t block_tokens = 16, blocks = 24;
-  for (std::uint32_t width : {16u, 64u, 80u}) {
-    const auto kv = random_floats(std::size_t{blocks} * 2 * block_tokens * width, 10);
-    std::vector<std::uint32_t> table;
-    for (std::uint32_t i = 0; i < blocks; ++i)
-      table.push_back(i * 7 % blocks);
-    for (auto path : supported_simd_paths())
-      for (std::uint32_t heads = 1; heads <= attention_heads_max; ++heads)
-        for (std::uint32_t tokens = 2; tokens * heads <= attention_rows_max; ++tokens)
-          for (std::uint32_t positions : {1u, 15u, 61u, 300u})
-            for (std::uint32_t window : {0xffffffffu, 3u, 16u, 63u, 200u}) {
-              const auto query = random_floats(std::size_t{tokens} * heads * width, positions);
-              attention a{.query = query.data(),
-                          .heads = heads,
-                          .width = width,
-                          .keys = kv.data(),
-                          .values = kv.data() + block_tokens * width,
-                          .table = table.data(),
-                          .block_stride = 2 * block_tokens * width,
-                          .token_stride = width,
-                          .block_tokens = block_tokens,
-                          .window = window,
-                          .positions = positions,
-                          .scale = 1.5f,
-                          .score_stride = 320};
-              std::vector<float> together(query.size()), alone(query.size());
-              std::vector<float> scores(attention_rows_max * a.score_stride);
-              a.scores = scores.data();
-              a.tokens = tokens;
-              a.out = together.data();
-              kernels_of(path).attend(a);
-              a.tokens = 1;
-              for (std::uint32_t t = 0; t < tokens; ++t) {
-                a.query = query.data() + t * heads * width;
-                a.out = alone.data() + t * heads * width;
-                // A window is no more than a `begin` of each token's own.
-                a.positions = positions + t;
-                a.window = 0xffffffff;
-                a.begin = a.positions > window ? a.positions - window : 0;
-                kernels_of(path).attend(a);
-              }
-              CAPTURE(to_string(path));
-              CAPTURE(width);
-              CAPTURE(heads);
-              CAPTURE(tokens);
-              CAPTURE(positions);
-              CAPTURE(window);
-              REQUIRE((together == alone));
-            }
   }
 }
 

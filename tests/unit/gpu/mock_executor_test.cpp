@@ -71,7 +71,8 @@ TEST_CASE("a flipped byte in any layer of the KV fails the step that reads it") 
   driver.generate(s, 1, 100);
   const auto& group = executor->info().groups[0];
   auto memory = executor->kv_memory(0);
-  const auto offset = s.blocks[0] * group.block_bytes + 2 * group.stride[0] + group.stride[1] + 3 * group.stride[3] + 9;
+  const auto offset =
+    s.blocks[0] * group.block_bytes + 2 * group.keys.layer + group.values_offset + 3 * group.values.token + 9;
   memory.data[offset] ^= std::byte{1};
   step next;
   driver.add_row(next, s, 1);
