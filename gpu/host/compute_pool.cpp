@@ -71,7 +71,7 @@ compute_pool::~compute_pool() {
   posted_.notify_one();
   if (dispatcher_.joinable())
     dispatcher_.join();
-  part_ = {}; // no call: the workers end
+  stopping_.store(true, std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   for (auto& worker : workers_)
@@ -115,12 +115,23 @@ void compute_pool::dispatch() {
 void compute_pool::work(std::uint32_t thread) {
   for (std::uint32_t round = 0;;) {
     round = wait_while(round_, round);
-    if (part_.call == nullptr)
+    if (stopping_.load(std::memory_order_relaxed))
       return;
+    if (!join_part())
+      continue;
     run_share(part_, thread);
-    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      running_.notify_one();
+    if (members_.fetch_sub(1, std::memory_order_acq_rel) == 1) // the last one, and nobody else comes
+      members_.notify_one();
   }
+}
+
+/// False if the part is over. It may be a later one than the round that this worker has seen.
+bool compute_pool::join_part() {
+  auto members = members_.load(std::memory_order_relaxed);
+  while ((members & open_part) != 0)
+    if (members_.compare_exchange_weak(members, members + 1, std::memory_order_acquire, std::memory_order_relaxed))
+      return true;
+  return false;
 }
 
 std::uint32_t compute_pool::range_of(std::uint32_t count, std::uint32_t grain) const {
@@ -132,12 +143,12 @@ std::uint32_t compute_pool::range_of(std::uint32_t count, std::uint32_t grain) c
 void compute_pool::run_part(const part& next) {
   part_ = next;
   next_.store(0, std::memory_order_relaxed);
-  running_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
+  members_.store(open_part, std::memory_order_release);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   run_share(part_, 0);
-  for (auto left = running_.load(std::memory_order_acquire); left != 0;)
-    left = wait_while(running_, left);
+  for (auto left = members_.fetch_and(~open_part, std::memory_order_acq_rel) & ~open_part; left != 0;)
+    left = wait_while(members_, left);
 }
 
 void compute_pool::run_share(const part& p, std::uint32_t thread) {

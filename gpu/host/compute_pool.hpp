@@ -20,7 +20,8 @@ namespace troupe::gpu::host {
 /// posted, so that executors that share the pool never compete for cores; inside a job, parallel_for
 /// splits work over the dispatcher and the workers.
 ///
-/// Workers spin for a while between two parts of a job (a layer has five), then sleep.
+/// Workers spin for a while between two parts of a job (a layer has five), then sleep. A part does not wait for a
+/// worker that has not begun with it: where other processes use the cores as well, it may not get to run in time.
 class compute_pool {
 public:
   /// `threads` in all, the dispatcher included; 0 takes usable_cpus(). errc::resource if the system
@@ -70,6 +71,7 @@ private:
   void dispatch();
   void work(std::uint32_t thread);
   std::uint32_t range_of(std::uint32_t count, std::uint32_t grain) const;
+  bool join_part();
   void run_part(const part&);
   void run_share(const part&, std::uint32_t thread);
 
@@ -78,10 +80,14 @@ private:
   std::deque<std::function<void()>> jobs_;
   bool ending_ = false;
 
-  /// The current part; written by the dispatcher before it advances `round_`.
+  /// The current part; written while nobody is in it.
   part part_;
+  /// Advances with each part.
   alignas(64) std::atomic<std::uint32_t> round_ = 0;
-  alignas(64) std::atomic<std::uint32_t> running_ = 0;
+  /// How many workers are in the part, and (open_part) whether others may join them.
+  static constexpr std::uint32_t open_part = 1u << 31;
+  alignas(64) std::atomic<std::uint32_t> members_ = 0;
+  std::atomic<bool> stopping_ = false;
   /// The first item of the current part that no thread has taken.
   alignas(64) std::atomic<std::uint64_t> next_ = 0;
 

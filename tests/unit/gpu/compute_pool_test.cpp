@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "gpu/host/compute_pool.hpp"
@@ -44,6 +48,47 @@ TEST_CASE("many short parts follow each other without loss") {
       });
   });
   CHECK(sums == std::vector<std::uint64_t>{5000, 5000});
+}
+
+namespace {
+
+std::atomic<bool> held = false, release = false;
+
+void hold(int) {
+  held = true;
+  while (!release)
+    ;
+}
+
+} // namespace
+
+TEST_CASE("a part does not wait for a worker that does not get to run") {
+  auto pool = compute_pool::make(2);
+  REQUIRE(pool);
+  std::atomic<pthread_t> worker = 0;
+  // The dispatcher holds its range until the worker has come for the other.
+  (*pool)->run([&] {
+    (*pool)->parallel_for(2, 1, [&](std::uint32_t, std::uint32_t, std::uint32_t thread) {
+      if (thread == 1)
+        worker = pthread_self();
+      while (worker == 0)
+        std::this_thread::yield();
+    });
+  });
+  std::signal(SIGUSR1, hold);
+  pthread_kill(worker, SIGUSR1);
+  while (!held)
+    std::this_thread::yield();
+  std::vector<int> calls(64);
+  (*pool)->run([&] {
+    (*pool)->parallel_for(64, 1, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t) {
+      for (auto i = begin; i < end; ++i)
+        ++calls[i];
+    });
+  });
+  CHECK(std::ranges::all_of(calls, [](int n) { return n == 1; }));
+  release = true;
+  std::signal(SIGUSR1, SIG_DFL);
 }
 
 TEST_CASE("jobs run in the order in which they were posted, the last ones before the pool ends") {
