@@ -117,23 +117,61 @@ inline uvec next_plane(uvec plane) {
   return plane >> (word_pairs<F> * F::high_bits);
 }
 
-inline uvec broadcast_pair(const std::int16_t* x) {
-  std::uint32_t pair;
-  __builtin_memcpy(&pair, x, sizeof pair);
-  return pair + uvec{};
+/// Rows of up to 12 tokens, `stride` bytes apart: each is at one of three bases plus one of four offsets. Left to itself g++ 12
+/// keeps an address for each row and place, and spills most of them.
+struct token_rows {
+  const std::byte* base[3];
+  std::size_t offset[4];
+
+  token_rows(const void* first, std::size_t stride) {
+    for (std::size_t i = 0; i < 3; ++i) {
+      base[i] = static_cast<const std::byte*>(first) + 4 * i * stride;
+      asm("" : "+r"(base[i])); // unknown to the optimiser
+    }
+    for (std::size_t i = 0; i < 4; ++i) {
+      offset[i] = i * stride;
+      asm("" : "+r"(offset[i]));
+    }
+    offset[0] = 0;
+  }
+  void advance(std::size_t bytes) {
+    for (auto& b : base)
+      b += bytes;
+  }
+  template <class T>
+  T read(int token, std::size_t at) const {
+    T value;
+    __builtin_memcpy(&value, base[token / 4] + offset[token % 4] + at, sizeof value);
+    return value;
+  }
+};
+
+/// Pair `at` of a token's row.
+inline uvec broadcast_pair(const token_rows& x, int token, int at) {
+  return x.read<std::uint32_t>(token, at * sizeof(std::uint32_t)) + uvec{};
+}
+// Of rows of activation_blocks.
+inline float scale_of(const token_rows& blocks, int token) {
+  return blocks.read<float>(token, __builtin_offsetof(activation_block, scale));
+}
+inline float sum_of(const token_rows& blocks, int token) {
+  return blocks.read<float>(token, __builtin_offsetof(activation_block, sum));
+}
+inline std::int32_t half_sum_of(const token_rows& blocks, int token, int half) {
+  return blocks.read<std::int32_t>(token, __builtin_offsetof(activation_block, half_sums) + half * 4);
 }
 
 inline fvec to_float(ivec v) { return __builtin_convertvector(v, fvec); }
 
 /// Adds pairs J … of one word of G groups for T tokens; x is at the word's first column.
 template <class F, int G, int T, int V, int J = 0>
-inline void add_word(const uvec (&words)[G][V], const uvec (&planes)[G][V], const std::int16_t* x, std::size_t stride,
+inline void add_word(const uvec (&words)[G][V], const uvec (&planes)[G][V], const token_rows& x,
                      ivec (&sums)[T][G][V]) {
   if constexpr (J < word_pairs<F>) {
     uvec xs[T];
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t)
-      xs[t] = broadcast_pair(x + t * stride + 2 * J);
+      xs[t] = broadcast_pair(x, t, J);
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g)
 #pragma GCC unroll 4
@@ -143,14 +181,14 @@ inline void add_word(const uvec (&words)[G][V], const uvec (&planes)[G][V], cons
         for (int t = 0; t < T; ++t)
           sums[t][g][i] = add_pairs(w, xs[t], sums[t][g][i]);
       }
-    add_word<F, G, T, V, J + 1>(words, planes, x, stride, sums);
+    add_word<F, G, T, V, J + 1>(words, planes, x, sums);
   }
 }
 
 /// Adds the words of scale S of a block of G groups; `quants` is at the block's high bits, if it has any.
 template <class F, int G, int T, int V>
-inline void add_scaled(const std::byte* quants, std::size_t group_bytes, int s, const std::int16_t* x,
-                       std::size_t stride, ivec (&sums)[T][G][V]) {
+inline void add_scaled(const std::byte* quants, std::size_t group_bytes, int s, token_rows& x,
+                       ivec (&sums)[T][G][V]) {
   constexpr int words = F::low_bits / F::scales::count;
   uvec planes[G][V] = {};
   if constexpr (F::high_bits > 0)
@@ -163,14 +201,14 @@ inline void add_scaled(const std::byte* quants, std::size_t group_bytes, int s, 
   // A loop that is not unrolled keeps the sums in registers: of straight code, g++ 12 computes products far ahead of
   // their sums, and spills them.
 #pragma GCC unroll 1
-  for (int word = 0; word < words; ++word, p += 64, x += 2 * word_pairs<F>) {
+  for (int word = 0; word < words; ++word, p += 64, x.advance(4 * word_pairs<F>)) {
     uvec loaded[G][V];
 #pragma GCC unroll 4
     for (int g = 0; g < G; ++g)
 #pragma GCC unroll 4
       for (int i = 0; i < V; ++i)
         loaded[g][i] = load<uvec>(p + g * group_bytes + i * vector_bytes);
-    add_word<F, G, T, V>(loaded, planes, x, stride, sums);
+    add_word<F, G, T, V>(loaded, planes, x, sums);
     if constexpr (F::high_bits > 0)
 #pragma GCC unroll 4
       for (int g = 0; g < G; ++g)
@@ -180,18 +218,17 @@ inline void add_scaled(const std::byte* quants, std::size_t group_bytes, int s, 
   }
 }
 
-/// Scale S … of a block, and the columns that it is of.
+/// Scale S … of a block, and the columns that it is of; x moves behind them.
 template <class F, int G, int T, int V, int S = 0>
-inline void multiply_scaled(const std::byte* quants, std::size_t group_bytes, const std::int16_t* x, std::size_t stride,
-                            const activation_block* xs, std::size_t block_stride,
+inline void multiply_scaled(const std::byte* quants, std::size_t group_bytes, token_rows& x, const token_rows& xs,
                             const typename F::scales (&scales)[G][V], fvec (&acc)[T][G][V]) {
-  constexpr int count = F::scales::count, pairs = block_pairs / count;
+  constexpr int count = F::scales::count;
   if constexpr (S < count) {
     ivec sums[T][G][V];
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
-      const auto& half_sums = xs[t * block_stride].half_sums;
-      const std::int32_t sum = count == 1 ? half_sums[0] + half_sums[1] : half_sums[S];
+      const std::int32_t sum =
+        count == 1 ? half_sum_of(xs, t, 0) + half_sum_of(xs, t, 1) : half_sum_of(xs, t, S);
       const ivec start = -F::offset * sum + ivec{};
 #pragma GCC unroll 4
       for (int g = 0; g < G; ++g)
@@ -199,17 +236,17 @@ inline void multiply_scaled(const std::byte* quants, std::size_t group_bytes, co
         for (int i = 0; i < V; ++i)
           sums[t][g][i] = F::offset == 0 ? ivec{} : start;
     }
-    add_scaled<F, G, T, V>(quants, group_bytes, S, x + S * 2 * pairs, stride, sums);
+    add_scaled<F, G, T, V>(quants, group_bytes, S, x, sums);
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
-      const fvec x_scale = broadcast(xs[t * block_stride].scale);
+      const fvec x_scale = broadcast(scale_of(xs, t));
 #pragma GCC unroll 4
       for (int g = 0; g < G; ++g)
 #pragma GCC unroll 4
         for (int i = 0; i < V; ++i)
           acc[t][g][i] = madd(to_float(sums[t][g][i]), scales[g][i].scale[S] * x_scale, acc[t][g][i]);
     }
-    multiply_scaled<F, G, T, V, S + 1>(quants, group_bytes, x, stride, xs, block_stride, scales, acc);
+    multiply_scaled<F, G, T, V, S + 1>(quants, group_bytes, x, xs, scales, acc);
   }
 }
 
@@ -218,13 +255,12 @@ template <class F, int G, int T, int V>
 void multiply_quants(const matrix_product& a, std::uint32_t group, int part) {
   const std::size_t group_bytes = a.weights.group_bytes;
   const std::byte* p = a.weights.data + group * group_bytes;
-  const std::int16_t* x = a.quantised.quants;
-  const activation_block* xs = a.quantised.blocks;
-  const std::size_t stride = a.quantised.stride, block_stride = stride / quant_columns;
+  token_rows x{a.quantised.quants, a.quantised.stride * sizeof(std::int16_t)};
+  token_rows xs{a.quantised.blocks, a.quantised.stride / quant_columns * sizeof(activation_block)};
   fvec acc[T][G][V] = {};
   super_scales super[G][V] = {};
   const std::uint32_t blocks = a.weights.columns / quant_columns;
-  for (std::uint32_t b = 0; b < blocks; ++b, x += quant_columns, ++xs) {
+  for (std::uint32_t b = 0; b < blocks; ++b, xs.advance(sizeof(activation_block))) {
     if (F::super_bytes != 0 && b % super_blocks == 0) {
 #pragma GCC unroll 4
       for (int g = 0; g < G; ++g)
@@ -239,8 +275,7 @@ void multiply_quants(const matrix_product& a, std::uint32_t group, int part) {
 #pragma GCC unroll 4
       for (int i = 0; i < V; ++i)
         scales[g][i] = F::read(p + g * group_bytes, super[g][i], part + i);
-    multiply_scaled<F, G, T, V>(p + F::header_bytes + part * vector_bytes, group_bytes, x, stride, xs, block_stride,
-                                scales, acc);
+    multiply_scaled<F, G, T, V>(p + F::header_bytes + part * vector_bytes, group_bytes, x, xs, scales, acc);
     if constexpr (F::scales::has_minimum) {
 #pragma GCC unroll 16
       for (int t = 0; t < T; ++t)
@@ -248,7 +283,7 @@ void multiply_quants(const matrix_product& a, std::uint32_t group, int part) {
         for (int g = 0; g < G; ++g)
 #pragma GCC unroll 4
           for (int i = 0; i < V; ++i)
-            acc[t][g][i] = madd(scales[g][i].minimum, broadcast(xs[t * block_stride].sum), acc[t][g][i]);
+            acc[t][g][i] = madd(scales[g][i].minimum, broadcast(sum_of(xs, t)), acc[t][g][i]);
     }
     p += quant_block_bytes<F>;
   }
@@ -321,7 +356,8 @@ void widen_quants(const std::byte* group, std::uint32_t first, std::uint32_t blo
 template <int T, int Scales, bool Minimum>
 void multiply_quant_tile(const quant_tile<Scales, Minimum>& tile, std::uint32_t blocks, const std::int16_t* x,
                          std::size_t stride, const activation_block* xs, float* sums) {
-  const std::size_t block_stride = stride / quant_columns;
+  token_rows rows{x, stride * sizeof(std::int16_t)};
+  token_rows block_rows{xs, stride / quant_columns * sizeof(activation_block)};
   constexpr int pairs = block_pairs / Scales;
   fvec acc[T][parts];
 #pragma GCC unroll 16
@@ -330,16 +366,16 @@ void multiply_quant_tile(const quant_tile<Scales, Minimum>& tile, std::uint32_t 
     for (int i = 0; i < parts; ++i)
       acc[t][i] = load<fvec>(sums + t * 16 + i * width);
   const std::uint32_t* weights = tile.pairs;
-  for (std::uint32_t b = 0; b < blocks * Scales; ++b, weights += pairs * 16, x += 2 * pairs) {
+  for (std::uint32_t b = 0; b < blocks * Scales; ++b, weights += pairs * 16) {
     ivec products[T][parts] = {};
-    for (int p = 0; p < pairs; ++p) {
+    for (int p = 0; p < pairs; ++p, rows.advance(sizeof(std::uint32_t))) {
       uvec w[parts];
 #pragma GCC unroll 4
       for (int i = 0; i < parts; ++i)
         w[i] = load<uvec>(weights + p * 16 + i * width);
 #pragma GCC unroll 16
       for (int t = 0; t < T; ++t) {
-        const uvec xt = broadcast_pair(x + t * stride + 2 * p);
+        const uvec xt = broadcast_pair(rows, t, 0);
 #pragma GCC unroll 4
         for (int i = 0; i < parts; ++i)
           products[t][i] = add_pairs(w[i], xt, products[t][i]);
@@ -350,12 +386,13 @@ void multiply_quant_tile(const quant_tile<Scales, Minimum>& tile, std::uint32_t 
       const fvec scale = load<fvec>(tile.scales + b * 16 + i * width);
 #pragma GCC unroll 16
       for (int t = 0; t < T; ++t) {
-        const auto& block = xs[t * block_stride + b / Scales];
-        acc[t][i] = madd(to_float(products[t][i]), scale * broadcast(block.scale), acc[t][i]);
+        acc[t][i] = madd(to_float(products[t][i]), scale * broadcast(scale_of(block_rows, t)), acc[t][i]);
         if constexpr (Minimum)
-          acc[t][i] = madd(load<fvec>(tile.minima + b * 16 + i * width), broadcast(block.sum), acc[t][i]);
+          acc[t][i] = madd(load<fvec>(tile.minima + b * 16 + i * width), broadcast(sum_of(block_rows, t)), acc[t][i]);
       }
     }
+    if ((b + 1) % Scales == 0)
+      block_rows.advance(sizeof(activation_block));
   }
 #pragma GCC unroll 16
   for (int t = 0; t < T; ++t)
