@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speed of the host executor on a model: prompt, and decode at several batch sizes. One JSON object a line.
-//   executor_bench MODEL [--format f32|bf16|q8_0] [--threads N] [--simd PATH] [--prompt N] [--steps N]
+//   executor_bench MODEL [--format f32|bf16|q8_0] [--threads N] [--simd PATH] [--prompt N] [--context N] [--batch N]
+//                  [--steps N] [--runs N]
+// --prompt 0 leaves the prompt out, --batch is the largest batch. The read rate is that of a buffer of the bytes that a
+// decode step of one sequence reads: weights, and the keys and values of its context.
 #include <time.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <future>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +22,7 @@
 
 #include "gpu/host/host_executor.hpp"
 #include "gpu/host/host_weights.hpp"
+#include "gpu/host/mapped_memory.hpp"
 #include "gpu/model/checkpoint.hpp"
 
 namespace {
@@ -28,7 +31,6 @@ using namespace troupe;
 using clock_type = std::chrono::steady_clock;
 
 constexpr std::uint32_t block_tokens = 16;
-constexpr int repetitions = 5;
 
 struct bench_options {
   std::string model;
@@ -36,7 +38,10 @@ struct bench_options {
   std::optional<gpu::host::simd_path> simd;
   gpu::host::weight_format format = gpu::host::weight_format::as_stored;
   std::uint32_t prompt = 512;
+  std::uint32_t context = 128;
+  std::uint32_t batch = 8;
   std::uint32_t steps = 32;
+  std::uint32_t runs = 5;
 };
 
 /// Processor time of the whole process: on a busy machine it says what the wall clock cannot.
@@ -67,34 +72,79 @@ spread spread_of(const std::vector<double>& values) {
   return result;
 }
 
-std::uint64_t sum_of(std::span<const std::uint64_t> words) {
-  std::array<std::uint64_t, 16> sums{};
-  for (std::size_t i = 0; i + sums.size() <= words.size(); i += sums.size())
-    for (std::size_t k = 0; k < sums.size(); ++k)
-      sums[k] += words[i + k];
-  return std::accumulate(sums.begin(), sums.end(), std::uint64_t{0});
+using wide = std::uint64_t __attribute__((vector_size(64)));
+
+/// Four streams, which keep more loads in flight than one.
+__attribute__((target_clones("default", "avx2", "avx512f"))) std::uint64_t sum_of(const wide* words,
+                                                                                  std::size_t count) {
+  constexpr std::size_t streams = 4;
+  const auto share = count / streams;
+  wide sums[2 * streams] = {};
+  for (std::size_t i = 0; i + 2 <= share; i += 2)
+    for (std::size_t s = 0; s < streams; ++s) {
+      sums[2 * s] += words[s * share + i];
+      sums[2 * s + 1] += words[s * share + i + 1];
+    }
+  wide all = sums[0];
+  for (std::size_t s = 1; s < 2 * streams; ++s)
+    all += sums[s];
+  std::uint64_t result = 0;
+  for (int i = 0; i < 8; ++i)
+    result += all[i];
+  return result;
 }
 
-/// The physical limit of decode: bytes per second at which so many threads read a buffer of that size.
-double read_rate(std::uint64_t bytes, std::uint32_t threads) {
-  constexpr int rounds = 20;
-  const std::vector<std::uint64_t> buffer(bytes / sizeof(std::uint64_t), 1);
-  std::vector<double> rates;
-  for (int i = 0; i < repetitions; ++i) {
+/// The physical limit of decode: bytes per second at which so many threads read a buffer of that size, again and again.
+class read_rate {
+public:
+  read_rate(std::uint64_t bytes, std::uint32_t threads) : threads_{threads} {
+    auto memory = gpu::host::mapped_memory::make(bytes);
+    if (!memory)
+      std::fprintf(stderr, "%s\n", memory.error().context.c_str()), std::exit(3);
+    memory_ = std::move(*memory);
+    memory_.prefer_huge_pages();
+    std::memset(memory_.data(), 1, bytes);
+  }
+
+  /// Bytes per second.
+  double measure() const {
+    const auto rounds = std::max<std::uint64_t>(1, (2ull << 30) / memory_.bytes());
+    const auto share = memory_.bytes() / sizeof(wide) / threads_;
     std::atomic<std::uint64_t> sink = 0;
     const auto begin = clock_type::now();
     {
       std::vector<std::jthread> readers;
-      for (std::uint32_t t = 0; t < threads; ++t)
+      for (std::uint32_t t = 0; t < threads_; ++t)
         readers.emplace_back([&, t] {
-          const auto share = buffer.size() / threads;
-          for (int round = 0; round < rounds; ++round)
-            sink += sum_of(std::span{buffer}.subspan(t * share, share));
+          const auto* words = reinterpret_cast<const wide*>(memory_.data()) + t * share;
+          for (std::uint64_t round = 0; round < rounds; ++round) {
+            asm volatile("" : : "r"(words) : "memory"); // else one round would do
+            sink += sum_of(words, share);
+          }
         });
     }
-    rates.push_back(static_cast<double>(bytes) * rounds / seconds(clock_type::now() - begin));
+    return static_cast<double>(memory_.bytes() * rounds) / seconds(clock_type::now() - begin);
   }
-  return median_of(rates);
+
+private:
+  std::uint32_t threads_;
+  gpu::host::mapped_memory memory_;
+};
+
+/// Bytes of weights that a token reads: of an embedding that is not the head, one row. All experts count.
+std::uint64_t bytes_read(const gpu::host::host_weights& weights) {
+  const auto& embedding = weights.embedding();
+  const bool is_tied = embedding.data == weights.head().data;
+  return weights.bytes() - (is_tied ? 0 : embedding.groups() * embedding.group_bytes);
+}
+
+/// Bytes of keys and values that a token at this position reads.
+std::uint64_t kv_bytes_read(const gpu::host::host_weights& weights, std::uint32_t position) {
+  const auto& config = weights.config();
+  std::uint64_t positions = 0;
+  for (const auto& layer : config.layers)
+    positions += layer.window == 0 ? position : std::min(position, layer.window);
+  return positions * 2 * config.kv_width() * sizeof(float);
 }
 
 /// Submits a step and waits for it.
@@ -108,12 +158,21 @@ public:
     s.id.value = ++last_;
     done_ = {};
     auto result = done_.get_future();
-    if (executor_.submit(std::move(s)) != gpu::errc::none)
-      std::fprintf(stderr, "the step was refused\n"), std::exit(1);
-    return result.get();
+    if (const auto code = executor_.submit(std::move(s)); code != gpu::errc::none)
+      fail(gpu::to_string(code), "the step was refused");
+    auto r = result.get();
+    if (r.code != gpu::errc::none)
+      fail(gpu::to_string(r.code), r.context);
+    return r;
   }
 
 private:
+  [[noreturn]] static void fail(std::string_view code, std::string_view context) {
+    std::fprintf(stderr, "%.*s: %.*s\n", static_cast<int>(code.size()), code.data(), static_cast<int>(context.size()),
+                 context.data());
+    std::exit(1);
+  }
+
   gpu::executor& executor_;
   std::promise<gpu::step_result> done_;
   std::uint64_t last_ = 0;
@@ -142,7 +201,7 @@ public:
     wall_.push_back(tokens / wall_s);
     cpu_.push_back(tokens / cpu_s);
   }
-  double median() const { return median_of(wall_); }
+  double last() const { return wall_.back(); }
   void print(const gpu::executor& executor, std::uint32_t threads, const char* what, std::uint32_t batch,
              std::uint32_t context) const {
     const auto wall = spread_of(wall_);
@@ -171,6 +230,12 @@ std::optional<bench_options> parse(int argc, char** argv) {
       o.threads = number(), ++i;
     else if (word == "--prompt")
       o.prompt = number(), ++i;
+    else if (word == "--context")
+      o.context = number(), ++i;
+    else if (word == "--batch")
+      o.batch = number(), ++i;
+    else if (word == "--runs")
+      o.runs = std::max(number(), 1u), ++i;
     else if (word == "--steps")
       o.steps = number(), ++i;
     else if (word == "--simd")
@@ -190,7 +255,8 @@ int main(int argc, char** argv) {
   if (!options)
     return std::fprintf(
              stderr,
-             "usage: executor_bench MODEL [--format FORMAT] [--threads N] [--simd PATH] [--prompt N] [--steps N]\n"),
+             "usage: executor_bench MODEL [--format FORMAT] [--threads N] [--simd PATH] [--prompt N] [--context N]"
+             " [--batch N] [--steps N] [--runs N]\n"),
            1;
   auto files = gpu::checkpoint::open(options->model);
   if (!files)
@@ -206,9 +272,10 @@ int main(int argc, char** argv) {
               "\n",
               seconds(clock_type::now() - load_begin), static_cast<unsigned long long>((*weights)->bytes()));
   auto pool = gpu::host::compute_pool::make(options->threads);
-  constexpr std::uint32_t batch_max = 8;
-  const std::uint32_t tokens_max = std::max(options->prompt, 128u) + options->steps + block_tokens;
-  const std::uint32_t blocks_each = tokens_max / block_tokens + 1;
+  const std::uint32_t batch_max = std::max(options->batch, 1u);
+  const auto context = options->context;
+  const std::uint32_t tokens_max = std::max(options->prompt, context + options->steps);
+  const std::uint32_t blocks_each = (tokens_max + block_tokens - 1) / block_tokens;
   auto made = gpu::host::make_host_executor(
     *weights, *pool, {.kv_blocks = blocks_each * batch_max, .tokens_max = 8192, .simd = options->simd});
   if (!made)
@@ -221,25 +288,28 @@ int main(int argc, char** argv) {
     executor.open({slot}, greedy, {}, 0);
 
   rates prompt;
-  for (int i = 0; i < repetitions; ++i) {
+  for (std::uint32_t i = 0; options->prompt != 0 && i < options->runs; ++i) {
     gpu::step s;
     add_row(s, 0, 0, options->prompt, blocks_each);
     const auto cpu = cpu_seconds();
     const auto r = drive.run(std::move(s));
     prompt.add(options->prompt, seconds(r.computed), cpu_seconds() - cpu);
   }
-  prompt.print(executor, (*pool)->threads(), "prompt", 1, options->prompt);
+  if (options->prompt != 0)
+    prompt.print(executor, (*pool)->threads(), "prompt", 1, options->prompt);
 
-  const auto rate = read_rate((*weights)->bytes(), (*pool)->threads());
-  constexpr std::uint32_t context = 128;
+  const auto step_bytes = bytes_read(**weights) + kv_bytes_read(**weights, context);
+  read_rate rate{step_bytes, (*pool)->threads()};
   for (std::uint32_t slot = 0; slot < batch_max; ++slot) {
     gpu::step s;
     add_row(s, slot, 0, context, blocks_each);
     drive.run(std::move(s));
   }
-  for (std::uint32_t batch : {1u, 2u, 4u, 8u}) {
+  std::vector<double> read, shares; // before and after each run, since memory that others use as well is not steady
+  for (std::uint32_t batch = 1; batch <= batch_max; batch *= 2) {
     rates decode;
-    for (int i = 0; i < repetitions; ++i) {
+    for (std::uint32_t i = 0; i < options->runs; ++i) {
+      const double before = batch == 1 ? rate.measure() : 0;
       const auto begin = clock_type::now();
       const auto cpu = cpu_seconds();
       for (std::uint32_t k = 0; k < options->steps; ++k) {
@@ -249,13 +319,18 @@ int main(int argc, char** argv) {
         drive.run(std::move(s));
       }
       decode.add(batch * options->steps, seconds(clock_type::now() - begin), cpu_seconds() - cpu);
+      if (batch == 1) {
+        read.push_back((before + rate.measure()) / 2);
+        shares.push_back(decode.last() * static_cast<double>(step_bytes) / read.back());
+      }
     }
     decode.print(executor, (*pool)->threads(), "decode", batch, context);
-    if (batch == 1)
+    if (batch == 1) {
+      const auto share = spread_of(shares);
       std::printf(
-        R"({"bench":"read","threads":%u,"bytes":%llu,"bytes_per_s":%.4g,"share_of_it_that_decode_reads":%.2f})"
+        R"({"bench":"read","threads":%u,"bytes":%llu,"bytes_per_s":%.4g,"share_of_it_that_decode_reads":%.2f,"mad":%.2f})"
         "\n",
-        (*pool)->threads(), static_cast<unsigned long long>((*weights)->bytes()), rate,
-        decode.median() * static_cast<double>((*weights)->bytes()) / rate);
+        (*pool)->threads(), static_cast<unsigned long long>(step_bytes), median_of(read), share.median, share.mad);
+    }
   }
 }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What executor_bench measures, measured of llama.cpp: one JSON object a line.
 
-    llama_cpp_bench.py MODEL.gguf [--threads N]      needs llama-cpp-python
+    llama_cpp_bench.py MODEL.gguf [--threads N] [--prompt N] [--context N] [--batch N] [--steps N] [--runs N]      needs llama-cpp-python
 
-Same token counts and contexts, wall clock around llama_decode, medians of five; f16 keys and values, as llama.cpp has them by default.
+Same token counts and contexts, wall clock around llama_decode, medians; f16 keys and values, as llama.cpp has them by default. --prompt 0 leaves the
+prompt out.
 """
 import argparse
 import json
@@ -12,18 +13,18 @@ import time
 
 import llama_cpp
 
-RUNS, PROMPT, CONTEXT, STEPS, SEQUENCES = 5, 512, 128, 32, 8
 QUIET = llama_cpp.llama_log_callback(lambda *_: None)  # kept, since C calls it
 
 
 class Engine:
-    def __init__(self, path, threads):
+    def __init__(self, path, threads, sequences, tokens_each):
         llama_cpp.llama_log_set(QUIET, None)
         self.model = llama_cpp.llama_model_load_from_file(path.encode(), llama_cpp.llama_model_default_params())
         parameters = llama_cpp.llama_context_default_params()
-        parameters.n_ctx = 4096
-        parameters.n_batch = parameters.n_ubatch = 512
-        parameters.n_seq_max = SEQUENCES
+        parameters.n_ctx = sequences * -(-tokens_each // 256) * 256
+        parameters.n_batch = max(tokens_each, 512)
+        parameters.n_ubatch = 512
+        parameters.n_seq_max = sequences
         parameters.n_threads = parameters.n_threads_batch = threads
         self.context = llama_cpp.llama_init_from_model(self.model, parameters)
         self.memory = llama_cpp.llama_get_memory(self.context)
@@ -61,27 +62,33 @@ def show(what, batch, context, rates, threads):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    engine = Engine(options.model, options.threads)
+    for name, default in (("threads", 2), ("prompt", 512), ("context", 128), ("batch", 8), ("steps", 32), ("runs", 5)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    o = parser.parse_args()
+    engine = Engine(o.model, o.threads, o.batch, max(o.prompt, o.context + o.steps))
 
     def prompt(sequence, length):
         return engine.decode([(sequence, p, token_at(sequence, p)) for p in range(length)])
 
     rates = []
-    for _ in range(RUNS):
+    for _ in range(o.runs if o.prompt else 0):
         engine.clear()
-        rates.append(PROMPT / prompt(0, PROMPT))
-    show("prompt", 1, PROMPT, rates, options.threads)
-    for batch in (1, 2, 4, 8):
+        rates.append(o.prompt / prompt(0, o.prompt))
+    if rates:
+        show("prompt", 1, o.prompt, rates, o.threads)
+    for batch in (1 << i for i in range(o.batch.bit_length())):
         rates = []
-        for _ in range(RUNS):
-            engine.clear()
-            for sequence in range(batch):
-                prompt(sequence, CONTEXT)
-            seconds = sum(engine.decode([(s, CONTEXT + k, token_at(s, CONTEXT + k)) for s in range(batch)]) for k in range(STEPS))
-            rates.append(batch * STEPS / seconds)
-        show("decode", batch, CONTEXT, rates, options.threads)
+        engine.clear()
+        for sequence in range(batch):
+            prompt(sequence, o.context)
+        for _ in range(o.runs):
+            seconds = 0
+            for k in range(o.steps):
+                seconds += engine.decode([(s, o.context + k, token_at(s, o.context + k)) for s in range(batch)])
+            rates.append(batch * o.steps / seconds)
+            for sequence in range(batch):  # back to the context
+                llama_cpp.llama_memory_seq_rm(engine.memory, sequence, o.context, -1)
+        show("decode", batch, o.context, rates, o.threads)
 
 
 if __name__ == "__main__":
