@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention over paged keys and values. Part of kernels.inl.
 //
-// Rows are the query heads of the tokens of a call, [tokens][heads]. A row's operations are the same in every call; what
-// rows share are the keys and values that they read.
+// Rows are the query heads of the tokens of a call, [tokens][heads]. A row's operations are the same in every call;
+// what rows share are the keys and values that they read.
 
 constexpr std::uint32_t key_lanes = 16; // positions of a piece
 
@@ -94,7 +94,9 @@ inline void score_pieces(const attention& a, std::uint32_t row, const key_piece*
 
 /// The sums of so many vectors stay in registers for R rows, but no more than 4.
 template <int R>
-constexpr int vectors_beside = R * 4 <= sum_vectors ? 4 : R * 2 <= sum_vectors ? 2 : 1;
+constexpr int vectors_beside = R * 4 <= sum_vectors   ? 4
+                               : R * 2 <= sum_vectors ? 2
+                                                      : 1;
 constexpr int pieces_at_once = 4;
 template <int R>
 constexpr int pieces_beside = vectors_beside<R> / parts > 0 ? vectors_beside<R> / parts : 1;
@@ -185,7 +187,8 @@ inline void mix(const attention& a, std::uint32_t row, std::uint32_t column, std
     count = at_most(count, a.block_tokens - in_block);
     count = at_most(count, 16 - begin % 16);
     const float* value = a.values + a.table[entry] * a.block_stride + in_block * a.value_stride + column;
-    const float* next = a.values + a.table[at_most(entry + 1, last)] * a.block_stride + in_block * a.value_stride + column;
+    const float* next =
+      a.values + a.table[at_most(entry + 1, last)] * a.block_stride + in_block * a.value_stride + column;
     const float* weight = score_of(a, row, begin);
     for (std::uint32_t j = 0; j < count; ++j, value += a.value_stride, next += a.value_stride, ++weight) {
       fvec v[V];

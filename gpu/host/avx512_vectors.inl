@@ -8,7 +8,7 @@ constexpr int direct_tokens_max = 12;
 constexpr int float_tokens_max = 12;
 constexpr int integer_tokens_max = 8;
 constexpr int block_tokens_max = 12;
-constexpr int gemv_groups = 4;
+constexpr int float_gemv_groups = 4;
 /// Vectors of sums of attention that stay in registers.
 constexpr int sum_vectors = 24;
 

@@ -101,7 +101,7 @@ inline void multiply_tile_of(int tokens, const float_tile& tile, std::uint32_t c
 
 template <class F>
 struct float_products {
-  static constexpr int few_tokens_max = float_tokens_max, block_tokens = block_tokens_max;
+  static constexpr int gemv_groups = float_gemv_groups, few_tokens_max = float_tokens_max, block_tokens = block_tokens_max;
   /// Groups whose sums wait while the activations of a tile's columns stay in L2.
   static constexpr std::uint32_t pass_groups = 4;
   static constexpr std::uint32_t tile_columns = float_tile_columns;

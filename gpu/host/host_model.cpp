@@ -32,6 +32,9 @@ cache_group make_group(const model_config& config, std::uint32_t blocks, std::ui
   return group;
 }
 
+/// A vector more than needed: rows a power of two apart would fall into the same few lines of L1.
+std::uint32_t row_stride(std::uint32_t columns) { return padded(columns) + lanes; }
+
 } // namespace
 
 std::uint64_t kv_block_bytes(const host_weights& weights, std::uint32_t block_tokens) {
@@ -71,10 +74,10 @@ expected<std::unique_ptr<host_model>, error> host_model::make(std::shared_ptr<co
 }
 
 expected<host_model::matrix, error> host_model::make_matrix(std::uint32_t rows, std::uint32_t columns) {
-  auto memory = mapped_memory::make(std::uint64_t{rows} * padded(columns) * sizeof(float));
+  auto memory = mapped_memory::make(std::uint64_t{rows} * row_stride(columns) * sizeof(float));
   if (!memory)
     return unexpected{memory.error()};
-  return matrix{std::move(*memory), padded(columns)};
+  return matrix{std::move(*memory), row_stride(columns)};
 }
 
 expected<void, error> host_model::make_scratch() {
@@ -83,7 +86,7 @@ expected<void, error> host_model::make_scratch() {
   const auto has_experts = c.experts.count != 0;
   const auto hidden = has_experts ? c.experts.hidden : c.hidden;
   const auto widest = std::max({c.width, c.query_width(), hidden});
-  // A block more than needed: rows a power of two apart would fall into the same few lines of L1.
+  // A block more than needed, as in row_stride.
   quant_stride_ = (widest + quant_columns - 1) / quant_columns * quant_columns + quant_columns;
   const auto quant_floats = static_cast<std::uint32_t>(quant_stride_ * sizeof(std::int16_t) / sizeof(float));
   const auto block_floats =
@@ -141,7 +144,7 @@ model_fingerprint host_model::fingerprint() const {
   return model_fingerprint{XXH3_64bits(numbers.data(), sizeof numbers)};
 }
 
-std::uint32_t host_model::logits_stride() const { return padded(config().vocabulary); }
+std::uint32_t host_model::logits_stride() const { return row_stride(config().vocabulary); }
 
 void host_model::forward(std::span<const forward_token> tokens, std::span<const std::uint32_t> wanted,
                          std::span<float> logits) {

@@ -57,7 +57,7 @@ public:
   void forward(std::span<const forward_token> tokens, std::span<const std::uint32_t> wanted, std::span<float> logits);
 
 private:
-  /// Activations of one chunk: [product_tokens_max][stride], strides padded to 16 floats.
+  /// Activations of one chunk: [product_tokens_max][stride], padded with zeros.
   struct matrix {
     mapped_memory memory;
     std::uint32_t stride = 0;

@@ -72,8 +72,8 @@ struct format_q6_k {
   }
 };
 
-constexpr int block_pairs = 16;                   // pairs of columns in a block
-constexpr std::uint32_t super_blocks = 8;         // blocks that share super scales
+constexpr int block_pairs = 16;           // pairs of columns in a block
+constexpr std::uint32_t super_blocks = 8; // blocks that share super scales
 
 template <class F>
 constexpr int quant_block_bytes = F::header_bytes + (F::low_bits + F::high_bits) * 64;
@@ -117,8 +117,8 @@ inline uvec next_plane(uvec plane) {
   return plane >> (word_pairs<F> * F::high_bits);
 }
 
-/// Rows of up to 12 tokens, `stride` bytes apart: each is at one of three bases plus one of four offsets. Left to itself g++ 12
-/// keeps an address for each row and place, and spills most of them.
+/// Rows of up to 12 tokens, `stride` bytes apart: each is at one of three bases plus one of four offsets. Left to
+/// itself g++ 12 keeps an address for each row and place, and spills most of them.
 struct token_rows {
   const std::byte* base[3];
   std::size_t offset[4];
@@ -163,137 +163,119 @@ inline std::int32_t half_sum_of(const token_rows& blocks, int token, int half) {
 
 inline fvec to_float(ivec v) { return __builtin_convertvector(v, fvec); }
 
-/// Adds pairs J … of one word of G groups for T tokens; x is at the word's first column.
-template <class F, int G, int T, int V, int J = 0>
-inline void add_word(const uvec (&words)[G][V], const uvec (&planes)[G][V], const token_rows& x,
-                     ivec (&sums)[T][G][V]) {
+/// Adds pairs J … of a word for T tokens; x is at the word's first column.
+template <class F, int T, int V, int J = 0>
+inline void add_word(const uvec (&words)[V], const uvec (&planes)[V], const token_rows& x, ivec (&sums)[T][V]) {
   if constexpr (J < word_pairs<F>) {
     uvec xs[T];
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t)
       xs[t] = broadcast_pair(x, t, J);
 #pragma GCC unroll 4
-    for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-      for (int i = 0; i < V; ++i) {
-        const uvec w = pair_of<F, J>(words[g][i], planes[g][i]);
+    for (int i = 0; i < V; ++i) {
+      const uvec w = pair_of<F, J>(words[i], planes[i]);
 #pragma GCC unroll 16
-        for (int t = 0; t < T; ++t)
-          sums[t][g][i] = add_pairs(w, xs[t], sums[t][g][i]);
-      }
-    add_word<F, G, T, V, J + 1>(words, planes, x, sums);
+      for (int t = 0; t < T; ++t)
+        sums[t][i] = add_pairs(w, xs[t], sums[t][i]);
+    }
+    add_word<F, T, V, J + 1>(words, planes, x, sums);
   }
 }
 
-/// Adds the words of scale S of a block of G groups; `quants` is at the block's high bits, if it has any.
-template <class F, int G, int T, int V>
-inline void add_scaled(const std::byte* quants, std::size_t group_bytes, int s, token_rows& x,
-                       ivec (&sums)[T][G][V]) {
+/// Bytes that are fetched ahead of those that are multiplied: with several tokens, more than the processor looks ahead.
+constexpr int weights_ahead = 1024;
+
+/// Adds the words of scale S of a block; `quants` is at the block's high bits, if it has any.
+template <class F, int T, int V>
+inline void add_scaled(const std::byte* quants, int s, token_rows& x, ivec (&sums)[T][V]) {
   constexpr int words = F::low_bits / F::scales::count;
-  uvec planes[G][V] = {};
+  uvec planes[V] = {};
   if constexpr (F::high_bits > 0)
 #pragma GCC unroll 4
-    for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-      for (int i = 0; i < V; ++i)
-        planes[g][i] = load<uvec>(quants + s * 64 + g * group_bytes + i * vector_bytes);
+    for (int i = 0; i < V; ++i)
+      planes[i] = load<uvec>(quants + s * 64 + i * vector_bytes);
   const std::byte* p = quants + (F::high_bits + s * words) * 64;
   // A loop that is not unrolled keeps the sums in registers: of straight code, g++ 12 computes products far ahead of
   // their sums, and spills them.
 #pragma GCC unroll 1
   for (int word = 0; word < words; ++word, p += 64, x.advance(4 * word_pairs<F>)) {
-    uvec loaded[G][V];
+    uvec loaded[V];
+    if constexpr (T > 4)
+      __builtin_prefetch(p + weights_ahead);
 #pragma GCC unroll 4
-    for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-      for (int i = 0; i < V; ++i)
-        loaded[g][i] = load<uvec>(p + g * group_bytes + i * vector_bytes);
-    add_word<F, G, T, V>(loaded, planes, x, sums);
+    for (int i = 0; i < V; ++i)
+      loaded[i] = load<uvec>(p + i * vector_bytes);
+    add_word<F, T, V>(loaded, planes, x, sums);
     if constexpr (F::high_bits > 0)
 #pragma GCC unroll 4
-      for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-        for (int i = 0; i < V; ++i)
-          planes[g][i] = next_plane<F>(planes[g][i]);
+      for (int i = 0; i < V; ++i)
+        planes[i] = next_plane<F>(planes[i]);
   }
 }
 
 /// Scale S … of a block, and the columns that it is of; x moves behind them.
-template <class F, int G, int T, int V, int S = 0>
-inline void multiply_scaled(const std::byte* quants, std::size_t group_bytes, token_rows& x, const token_rows& xs,
-                            const typename F::scales (&scales)[G][V], fvec (&acc)[T][G][V]) {
+template <class F, int T, int V, int S = 0>
+inline void multiply_scaled(const std::byte* quants, token_rows& x, const token_rows& xs,
+                            const typename F::scales (&scales)[V], fvec (&acc)[T][V]) {
   constexpr int count = F::scales::count;
   if constexpr (S < count) {
-    ivec sums[T][G][V];
+    ivec sums[T][V];
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
-      const std::int32_t sum =
-        count == 1 ? half_sum_of(xs, t, 0) + half_sum_of(xs, t, 1) : half_sum_of(xs, t, S);
+      const std::int32_t sum = count == 1 ? half_sum_of(xs, t, 0) + half_sum_of(xs, t, 1) : half_sum_of(xs, t, S);
       const ivec start = -F::offset * sum + ivec{};
 #pragma GCC unroll 4
-      for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-        for (int i = 0; i < V; ++i)
-          sums[t][g][i] = F::offset == 0 ? ivec{} : start;
+      for (int i = 0; i < V; ++i)
+        sums[t][i] = F::offset == 0 ? ivec{} : start;
     }
-    add_scaled<F, G, T, V>(quants, group_bytes, S, x, sums);
+    add_scaled<F, T, V>(quants, S, x, sums);
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
       const fvec x_scale = broadcast(scale_of(xs, t));
 #pragma GCC unroll 4
-      for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-        for (int i = 0; i < V; ++i)
-          acc[t][g][i] = madd(to_float(sums[t][g][i]), scales[g][i].scale[S] * x_scale, acc[t][g][i]);
+      for (int i = 0; i < V; ++i)
+        acc[t][i] = madd(to_float(sums[t][i]), scales[i].scale[S] * x_scale, acc[t][i]);
     }
-    multiply_scaled<F, G, T, V, S + 1>(quants, group_bytes, x, xs, scales, acc);
+    multiply_scaled<F, T, V, S + 1>(quants, x, xs, scales, acc);
   }
 }
 
-/// T tokens against V vectors, from `part` on, of each of G neighbouring groups; weights are widened in registers.
-template <class F, int G, int T, int V>
+/// T tokens against V vectors of a group, from `part` on; weights are widened in registers. One group at a time, at
+/// batch 1 as well: several streams of weights halve the rate at which processors fetch ahead.
+template <class F, int T, int V>
 void multiply_quants(const matrix_product& a, std::uint32_t group, int part) {
-  const std::size_t group_bytes = a.weights.group_bytes;
-  const std::byte* p = a.weights.data + group * group_bytes;
+  const std::byte* p = a.weights.data + group * a.weights.group_bytes;
   token_rows x{a.quantised.quants, a.quantised.stride * sizeof(std::int16_t)};
   token_rows xs{a.quantised.blocks, a.quantised.stride / quant_columns * sizeof(activation_block)};
-  fvec acc[T][G][V] = {};
-  super_scales super[G][V] = {};
+  fvec acc[T][V] = {};
+  super_scales super[V] = {};
   const std::uint32_t blocks = a.weights.columns / quant_columns;
   for (std::uint32_t b = 0; b < blocks; ++b, xs.advance(sizeof(activation_block))) {
     if (F::super_bytes != 0 && b % super_blocks == 0) {
 #pragma GCC unroll 4
-      for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-        for (int i = 0; i < V; ++i)
-          super[g][i] = F::read_super(p + g * group_bytes, part + i);
+      for (int i = 0; i < V; ++i)
+        super[i] = F::read_super(p, part + i);
       p += F::super_bytes;
     }
-    typename F::scales scales[G][V];
+    typename F::scales scales[V];
 #pragma GCC unroll 4
-    for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-      for (int i = 0; i < V; ++i)
-        scales[g][i] = F::read(p + g * group_bytes, super[g][i], part + i);
-    multiply_scaled<F, G, T, V>(p + F::header_bytes + part * vector_bytes, group_bytes, x, xs, scales, acc);
+    for (int i = 0; i < V; ++i)
+      scales[i] = F::read(p, super[i], part + i);
+    multiply_scaled<F, T, V>(p + F::header_bytes + part * vector_bytes, x, xs, scales, acc);
     if constexpr (F::scales::has_minimum) {
 #pragma GCC unroll 16
       for (int t = 0; t < T; ++t)
 #pragma GCC unroll 4
-        for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-          for (int i = 0; i < V; ++i)
-            acc[t][g][i] = madd(scales[g][i].minimum, broadcast(sum_of(xs, t)), acc[t][g][i]);
+        for (int i = 0; i < V; ++i)
+          acc[t][i] = madd(scales[i].minimum, broadcast(sum_of(xs, t)), acc[t][i]);
     }
     p += quant_block_bytes<F>;
   }
 #pragma GCC unroll 16
   for (int t = 0; t < T; ++t)
 #pragma GCC unroll 4
-    for (int g = 0; g < G; ++g)
-#pragma GCC unroll 4
-      for (int i = 0; i < V; ++i)
-        finish(a, t, group + g, part + i, acc[t][g][i]);
+    for (int i = 0; i < V; ++i)
+      finish(a, t, group, part + i, acc[t][i]);
 }
 
 /// 256 columns of a group, widened: signed pairs and f32 scales, 9 to 10 KiB.
@@ -412,7 +394,7 @@ inline void multiply_quant_tile_of(int tokens, const quant_tile<Scales, Minimum>
 
 template <class F>
 struct integer_products {
-  static constexpr int few_tokens_max = integer_tokens_max, block_tokens = block_tokens_max;
+  static constexpr int gemv_groups = 1, few_tokens_max = integer_tokens_max, block_tokens = block_tokens_max;
   /// Groups whose sums wait while the activations of a tile's columns stay in L2.
   static constexpr std::uint32_t pass_groups = 4;
   static constexpr std::uint32_t tile_columns = quant_tile_columns;
@@ -421,7 +403,8 @@ struct integer_products {
 
   template <int G, int T, int V>
   static void rows(const matrix_product& a, std::uint32_t group, int part) {
-    multiply_quants<F, G, T, V>(a, group, part);
+    static_assert(G == 1);
+    multiply_quants<F, T, V>(a, group, part);
   }
   static void widen_tile(const matrix_product& a, std::uint32_t group, std::uint32_t column, std::uint32_t columns,
                          tile& out) {
@@ -429,8 +412,8 @@ struct integer_products {
                     out);
   }
   static void prepare(const matrix_product&, std::uint32_t, std::uint32_t, activations&) {}
-  static void add_tokens(const matrix_product& a, const activations&, const tile& weights, std::uint32_t column, std::uint32_t columns,
-                     std::uint32_t token, int count, float* sums) {
+  static void add_tokens(const matrix_product& a, const activations&, const tile& weights, std::uint32_t column,
+                         std::uint32_t columns, std::uint32_t token, int count, float* sums) {
     const auto stride = a.quantised.stride;
     multiply_quant_tile_of(count, weights, columns / quant_columns, a.quantised.quants + token * stride + column,
                            stride, a.quantised.blocks + (token * stride + column) / quant_columns, sums);

@@ -2,7 +2,7 @@
 // The one source of the host kernels, included by kernels_<path>.cpp inside an anonymous namespace; kernel_table.inl is
 // its end.
 // The including file gives: vector_bytes, path_index, direct_tokens_max, float_tokens_max, integer_tokens_max,
-// block_tokens_max, gemv_groups, sum_vectors;
+// block_tokens_max, float_gemv_groups, sum_vectors;
 // fvec, uvec, hvec, ivec; madd, maximum, add_pairs, widen_half, widen_unsigned_bytes, widen_signed_bytes, reduce_add.
 // No function of the standard library here: see kernels.hpp.
 
@@ -117,8 +117,8 @@ void multiply_by(const matrix_product& a) {
     return;
   }
   if (a.tokens == 1)
-    for (; group + gemv_groups <= a.group_end; group += gemv_groups)
-      Products::template rows<gemv_groups, 1, parts>(a, group, 0);
+    for (; group + Products::gemv_groups <= a.group_end; group += Products::gemv_groups)
+      Products::template rows<Products::gemv_groups, 1, parts>(a, group, 0);
   for (; group < a.group_end; ++group)
     multiply_few<Products>(a, group);
 }
