@@ -109,7 +109,7 @@ inline std::int32_t largest_bits(const float* x) {
 
 /// Adding `rounder` to a float below 2^22 rounds it, to even, to an integer
 /// in the low mantissa bits.
-void quantise(const float* x, std::uint32_t columns, const quantised_rows& out) {
+void quantise(const float* x, std::uint32_t columns, std::uint32_t tokens, const quantised_rows& out) {
   constexpr float rounder = 0x1.8p23f;
   constexpr std::int32_t rounder_bits = 0x4b400000;
   for (std::uint32_t b = 0; b < columns / quant_columns; ++b, x += quant_columns) {
@@ -139,4 +139,5 @@ void quantise(const float* x, std::uint32_t columns, const quantised_rows& out) 
     }
     block.sum = block.scale * static_cast<float>(sum[0] + sum[1]);
   }
+  quant_products<format_q8_0>::arrange(out.quants, columns, tokens);
 }

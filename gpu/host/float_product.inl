@@ -103,10 +103,10 @@ template <class F>
 struct float_products {
   static constexpr int gemv_groups = float_gemv_groups, few_tokens_max = float_tokens_max, block_tokens = block_tokens_max;
   /// Groups whose sums wait while the activations of a tile's columns stay in L2.
-  static constexpr std::uint32_t pass_groups = 4;
+  static constexpr std::uint32_t pass_groups = 4, tiles_together = 1;
   static constexpr std::uint32_t tile_columns = float_tile_columns;
   using tile = float_tile;
-  struct activations {};
+  struct session {};
 
   template <int G, int T, int V>
   static void rows(const matrix_product& a, std::uint32_t group, int part) {
@@ -117,8 +117,7 @@ struct float_products {
     widen<F>(a.weights.data + group * a.weights.group_bytes + std::size_t{column} * 16 * F::element_bytes, columns,
              out);
   }
-  static void prepare(const matrix_product&, std::uint32_t, std::uint32_t, activations&) {}
-  static void add_tokens(const matrix_product& a, const activations&, const tile& weights, std::uint32_t column, std::uint32_t columns,
+  static void add_tokens(const matrix_product& a, const tile& weights, std::uint32_t column, std::uint32_t columns,
                      std::uint32_t token, int count, float* sums) {
     multiply_tile_of(count, weights, columns, a.x + token * a.x_stride + column, a.x_stride, sums);
   }

@@ -115,8 +115,8 @@ expected<void, error> host_model::make_scratch() {
     wish{router_, product_tokens_max, c.experts.count},
     wish{expert_in_, product_tokens_max, expert_width},
     wish{expert_out_, product_tokens_max, expert_width},
-    wish{quants_, product_tokens_max, quant_floats},
-    wish{quant_blocks_, product_tokens_max, block_floats},
+    wish{quants_, product_tokens_max + 15, quant_floats},
+    wish{quant_blocks_, product_tokens_max + 15, block_floats},
   };
   for (const auto& [out, rows, columns] : wishes) {
     auto made = make_matrix(rows, columns);
@@ -268,7 +268,7 @@ void host_model::quantise(std::span<matrix_product> products) {
   const auto& shared = products.front();
   pool_->parallel_for(shared.tokens, tokens_grain, [&](auto begin, auto end, auto) {
     for (std::size_t t = begin; t < end; ++t)
-      kernels_->quantise(shared.x + t * shared.x_stride, shared.weights.columns,
+      kernels_->quantise(shared.x + t * shared.x_stride, shared.weights.columns, shared.tokens,
                          {rows.quants + t * rows.stride, rows.blocks + t * rows.stride / quant_columns, rows.stride});
   });
   for (auto& product : products)

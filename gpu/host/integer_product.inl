@@ -117,14 +117,14 @@ inline uvec next_plane(uvec plane) {
   return plane >> (word_pairs<F> * F::high_bits);
 }
 
-/// Rows of up to 12 tokens, `stride` bytes apart: each is at one of three bases plus one of four offsets. Left to
+/// Rows of up to 16 tokens, `stride` bytes apart: each is at one of four bases plus one of four offsets. Left to
 /// itself g++ 12 keeps an address for each row and place, and spills most of them.
 struct token_rows {
-  const std::byte* base[3];
+  const std::byte* base[4];
   std::size_t offset[4];
 
   token_rows(const void* first, std::size_t stride) {
-    for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t i = 0; i < 4; ++i) {
       base[i] = static_cast<const std::byte*>(first) + 4 * i * stride;
       asm("" : "+r"(base[i])); // unknown to the optimiser
     }
@@ -283,10 +283,15 @@ constexpr std::uint32_t quant_tile_columns = 256;
 constexpr std::uint32_t tile_blocks = quant_tile_columns / quant_columns;
 
 template <int Scales, bool Minimum>
-struct quant_tile {
-  alignas(64) std::uint32_t pairs[tile_blocks * block_pairs * 16];
+struct quant_scales {
   alignas(64) float scales[tile_blocks * Scales * 16];
   alignas(64) float minima[Minimum ? tile_blocks * 16 : 16];
+};
+
+template <int Scales, bool Minimum>
+struct quant_tile {
+  alignas(64) std::uint32_t pairs[tile_blocks * block_pairs * 16];
+  quant_scales<Scales, Minimum> of;
 };
 
 inline void store(std::uint32_t* p, uvec v) { __builtin_memcpy(p, &v, sizeof v); }
@@ -314,8 +319,9 @@ inline void widen_block(const std::byte* quants, std::uint32_t* pairs) {
 }
 
 /// Widens `blocks` blocks of a group from block `first`, which begins 256 columns, on.
-template <class F, class Tile>
-void widen_quants(const std::byte* group, std::uint32_t first, std::uint32_t blocks, Tile& tile) {
+template <class F>
+void widen_quants(const std::byte* group, std::uint32_t first, std::uint32_t blocks, std::uint32_t* pairs,
+                  quant_scales<F::scales::count, F::scales::has_minimum>& out) {
   constexpr int count = F::scales::count;
   const std::byte* super = group + block_offset<F>(first);
 #pragma GCC unroll 4
@@ -326,10 +332,10 @@ void widen_quants(const std::byte* group, std::uint32_t first, std::uint32_t blo
       const auto scales = F::read(p, super_scale, i);
 #pragma GCC unroll 2
       for (int s = 0; s < count; ++s)
-        store(tile.scales + (b * count + s) * 16 + i * width, scales.scale[s]);
+        store(out.scales + (b * count + s) * 16 + i * width, scales.scale[s]);
       if constexpr (F::scales::has_minimum)
-        store(tile.minima + b * 16 + i * width, scales.minimum);
-      widen_block<F>(p + F::header_bytes + i * vector_bytes, tile.pairs + b * block_pairs * 16 + i * width);
+        store(out.minima + b * 16 + i * width, scales.minimum);
+      widen_block<F>(p + F::header_bytes + i * vector_bytes, pairs + b * block_pairs * 16 + i * width);
     }
   }
 }
@@ -365,12 +371,12 @@ void multiply_quant_tile(const quant_tile<Scales, Minimum>& tile, std::uint32_t 
     }
 #pragma GCC unroll 4
     for (int i = 0; i < parts; ++i) {
-      const fvec scale = load<fvec>(tile.scales + b * 16 + i * width);
+      const fvec scale = load<fvec>(tile.of.scales + b * 16 + i * width);
 #pragma GCC unroll 16
       for (int t = 0; t < T; ++t) {
         acc[t][i] = madd(to_float(products[t][i]), scale * broadcast(scale_of(block_rows, t)), acc[t][i]);
         if constexpr (Minimum)
-          acc[t][i] = madd(load<fvec>(tile.minima + b * 16 + i * width), broadcast(sum_of(block_rows, t)), acc[t][i]);
+          acc[t][i] = madd(load<fvec>(tile.of.minima + b * 16 + i * width), broadcast(sum_of(block_rows, t)), acc[t][i]);
       }
     }
     if ((b + 1) % Scales == 0)
@@ -396,10 +402,10 @@ template <class F>
 struct integer_products {
   static constexpr int gemv_groups = 1, few_tokens_max = integer_tokens_max, block_tokens = block_tokens_max;
   /// Groups whose sums wait while the activations of a tile's columns stay in L2.
-  static constexpr std::uint32_t pass_groups = 4;
+  static constexpr std::uint32_t pass_groups = 4, tiles_together = 1;
   static constexpr std::uint32_t tile_columns = quant_tile_columns;
   using tile = quant_tile<F::scales::count, F::scales::has_minimum>;
-  struct activations {};
+  struct session {};
 
   template <int G, int T, int V>
   static void rows(const matrix_product& a, std::uint32_t group, int part) {
@@ -409,10 +415,11 @@ struct integer_products {
   static void widen_tile(const matrix_product& a, std::uint32_t group, std::uint32_t column, std::uint32_t columns,
                          tile& out) {
     widen_quants<F>(a.weights.data + group * a.weights.group_bytes, column / quant_columns, columns / quant_columns,
-                    out);
+                    out.pairs, out.of);
   }
-  static void prepare(const matrix_product&, std::uint32_t, std::uint32_t, activations&) {}
-  static void add_tokens(const matrix_product& a, const activations&, const tile& weights, std::uint32_t column,
+  /// Brings a row's quants into the order that a product of so many tokens reads them in.
+  static void arrange(std::int16_t*, std::uint32_t, std::uint32_t) {}
+  static void add_tokens(const matrix_product& a, const tile& weights, std::uint32_t column,
                          std::uint32_t columns, std::uint32_t token, int count, float* sums) {
     const auto stride = a.quantised.stride;
     multiply_quant_tile_of(count, weights, columns / quant_columns, a.quantised.quants + token * stride + column,

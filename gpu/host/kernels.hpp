@@ -72,6 +72,7 @@ struct activation_block {
 
 /// Activations [tokens][columns] rounded to 16 bits. The error of a product is then about 2^-16 of its largest terms,
 /// which is why 16 and not 8: logits stay those of the exact weights to about 1e-4.
+/// Memory of 15 more rows must follow, which may hold anything: tiles are of 16 rows.
 struct quantised_rows {
   std::int16_t* quants = nullptr;     // [tokens][stride]
   activation_block* blocks = nullptr; // [tokens][stride / 32]
@@ -131,9 +132,10 @@ inline constexpr std::uint32_t attention_rows_max = 12;
 /// The kernels of one path.
 struct kernel_table {
   void (*multiply)(const matrix_product&);
-  /// Rounds x[columns] of one token, to nearest even, into row 0 of `out`; columns is a multiple of 32. The same bits
-  /// on every path.
-  void (*quantise)(const float* x, std::uint32_t columns, const quantised_rows& out);
+  /// Rounds x[columns] of one token, to nearest even, into row 0 of `out`, in the order that this path's products of
+  /// `tokens` tokens read; columns is a multiple of 32. Blocks, and the quants but for their order, are the same bits on
+  /// every path.
+  void (*quantise)(const float* x, std::uint32_t columns, std::uint32_t tokens, const quantised_rows& out);
   void (*attend)(const attention&);
   /// out[i] = x[i] / rms(x) × weight[i] for i below `padded`, which is at least `width`; x is zero from width on. With
   /// padded == width, which need not be a multiple of 16, no element beyond is read or written: a head in a row.

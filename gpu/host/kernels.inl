@@ -63,8 +63,8 @@ inline void finish(const matrix_product& a, std::uint32_t token, std::uint32_t g
 /// Many tokens: weights are widened once per tile and used for all tokens.
 template <class Products>
 void multiply_tiled(const matrix_product& a, std::uint32_t begin, std::uint32_t end) {
-  typename Products::tile tile;
-  typename Products::activations activations;
+  typename Products::tile tiles[Products::tiles_together];
+  [[maybe_unused]] const typename Products::session session;
   alignas(64) float sums[Products::pass_groups * product_tokens_max * 16];
   __builtin_memset(sums, 0, (end - begin) * a.tokens * 16 * sizeof(float));
   // Token blocks of nearly equal size, so that none is too small to keep the multipliers busy.
@@ -72,14 +72,16 @@ void multiply_tiled(const matrix_product& a, std::uint32_t begin, std::uint32_t 
   for (std::uint32_t k = 0; k < a.weights.columns; k += Products::tile_columns) {
     const std::uint32_t rest = a.weights.columns - k;
     const std::uint32_t columns = rest < Products::tile_columns ? rest : Products::tile_columns;
-    Products::prepare(a, k, columns, activations);
-    float* group_sums = sums;
-    for (std::uint32_t group = begin; group < end; ++group, group_sums += a.tokens * 16) {
-      Products::widen_tile(a, group, k, columns, tile);
+    for (std::uint32_t first = begin; first < end; first += Products::tiles_together) {
+      const std::uint32_t rest_groups = end - first;
+      const std::uint32_t groups = rest_groups < Products::tiles_together ? rest_groups : Products::tiles_together;
+      for (std::uint32_t g = 0; g < groups; ++g)
+        Products::widen_tile(a, first + g, k, columns, tiles[g]);
       for (std::uint32_t b = 0, token = 0; b < blocks; ++b) {
         const std::uint32_t next = (b + 1) * a.tokens / blocks;
-        Products::add_tokens(a, activations, tile, k, columns, token, static_cast<int>(next - token),
-                             group_sums + token * 16);
+        for (std::uint32_t g = 0; g < groups; ++g)
+          Products::add_tokens(a, tiles[g], k, columns, token, static_cast<int>(next - token),
+                               sums + ((first - begin + g) * a.tokens + token) * 16);
         token = next;
       }
     }

@@ -140,7 +140,7 @@ private:
     pool_.run([&] {
       pool_.parallel_for(tokens, 8, [&](auto begin, auto end, auto) {
         for (std::size_t t = begin; t < end && is_quantised(weights.type); ++t)
-          kernels_.quantise(product.x + t * stride, o_.columns, row(t));
+          kernels_.quantise(product.x + t * stride, o_.columns, tokens, row(t));
       });
       pool_.parallel_for(weights.groups(), 2, [&](auto begin, auto end, auto) {
         auto part = product;

@@ -36,10 +36,10 @@ struct random_weights {
 /// Activations [tokens][columns] as products of quantised weights want them.
 struct rounded_activations {
   rounded_activations(simd_path path, const float* x, std::uint32_t tokens, std::uint32_t columns)
-    : stride(columns / quant_columns * quant_columns), quants(tokens * stride),
-      blocks(tokens * stride / quant_columns) {
+    : stride(columns / quant_columns * quant_columns), quants((tokens + 15) * stride),
+      blocks((tokens + 15) * stride / quant_columns) {
     for (std::size_t t = 0; t < tokens; ++t)
-      kernels_of(path).quantise(x + t * columns, static_cast<std::uint32_t>(stride), row(t));
+      kernels_of(path).quantise(x + t * columns, static_cast<std::uint32_t>(stride), tokens, row(t));
   }
   quantised_rows row(std::size_t t) {
     return {quants.data() + t * stride, blocks.data() + t * stride / quant_columns, stride};
