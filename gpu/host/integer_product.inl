@@ -163,9 +163,14 @@ inline std::int32_t half_sum_of(const token_rows& blocks, int token, int half) {
 
 inline fvec to_float(ivec v) { return __builtin_convertvector(v, fvec); }
 
+/// Sums of a token that are added to in turns: with one token, one sum would make each addition wait for the last.
+template <int T>
+constexpr int chains = T == 1 ? 2 : 1;
+
 /// Adds pairs J … of a word for T tokens; x is at the word's first column.
 template <class F, int T, int V, int J = 0>
-inline void add_word(const uvec (&words)[V], const uvec (&planes)[V], const token_rows& x, ivec (&sums)[T][V]) {
+inline void add_word(const uvec (&words)[V], const uvec (&planes)[V], const token_rows& x,
+                     ivec (&sums)[chains<T>][T][V]) {
   if constexpr (J < word_pairs<F>) {
     uvec xs[T];
 #pragma GCC unroll 16
@@ -176,18 +181,19 @@ inline void add_word(const uvec (&words)[V], const uvec (&planes)[V], const toke
       const uvec w = pair_of<F, J>(words[i], planes[i]);
 #pragma GCC unroll 16
       for (int t = 0; t < T; ++t)
-        sums[t][i] = add_pairs(w, xs[t], sums[t][i]);
+        sums[J % chains<T>][t][i] = add_pairs(w, xs[t], sums[J % chains<T>][t][i]);
     }
     add_word<F, T, V, J + 1>(words, planes, x, sums);
   }
 }
 
-/// Bytes that are fetched ahead of those that are multiplied: with several tokens, more than the processor looks ahead.
-constexpr int weights_ahead = 1024;
+/// Bytes that are fetched, into L2, ahead of those that are multiplied: further than processors look by themselves, and
+/// beside the few requests that L1 may have open.
+constexpr int weights_ahead = 2048, weights_locality = 2;
 
 /// Adds the words of scale S of a block; `quants` is at the block's high bits, if it has any.
 template <class F, int T, int V>
-inline void add_scaled(const std::byte* quants, int s, token_rows& x, ivec (&sums)[T][V]) {
+inline void add_scaled(const std::byte* quants, int s, token_rows& x, ivec (&sums)[chains<T>][T][V]) {
   constexpr int words = F::low_bits / F::scales::count;
   uvec planes[V] = {};
   if constexpr (F::high_bits > 0)
@@ -200,8 +206,7 @@ inline void add_scaled(const std::byte* quants, int s, token_rows& x, ivec (&sum
 #pragma GCC unroll 1
   for (int word = 0; word < words; ++word, p += 64, x.advance(4 * word_pairs<F>)) {
     uvec loaded[V];
-    if constexpr (T > 4)
-      __builtin_prefetch(p + weights_ahead);
+    __builtin_prefetch(p + weights_ahead, 0, weights_locality);
 #pragma GCC unroll 4
     for (int i = 0; i < V; ++i)
       loaded[i] = load<uvec>(p + i * vector_bytes);
@@ -213,20 +218,29 @@ inline void add_scaled(const std::byte* quants, int s, token_rows& x, ivec (&sum
   }
 }
 
+template <int T, int V>
+inline ivec whole_sum(const ivec (&sums)[chains<T>][T][V], int t, int i) {
+  ivec sum = sums[0][t][i];
+  for (int k = 1; k < chains<T>; ++k)
+    sum += sums[k][t][i];
+  return sum;
+}
+
 /// Scale S … of a block, and the columns that it is of; x moves behind them.
 template <class F, int T, int V, int S = 0>
 inline void multiply_scaled(const std::byte* quants, token_rows& x, const token_rows& xs,
                             const typename F::scales (&scales)[V], fvec (&acc)[T][V]) {
   constexpr int count = F::scales::count;
   if constexpr (S < count) {
-    ivec sums[T][V];
+    ivec sums[chains<T>][T][V];
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
       const std::int32_t sum = count == 1 ? half_sum_of(xs, t, 0) + half_sum_of(xs, t, 1) : half_sum_of(xs, t, S);
       const ivec start = -F::offset * sum + ivec{};
 #pragma GCC unroll 4
       for (int i = 0; i < V; ++i)
-        sums[t][i] = F::offset == 0 ? ivec{} : start;
+        for (int k = 0; k < chains<T>; ++k)
+          sums[k][t][i] = F::offset == 0 || k > 0 ? ivec{} : start;
     }
     add_scaled<F, T, V>(quants, S, x, sums);
 #pragma GCC unroll 16
@@ -234,7 +248,7 @@ inline void multiply_scaled(const std::byte* quants, token_rows& x, const token_
       const fvec x_scale = broadcast(scale_of(xs, t));
 #pragma GCC unroll 4
       for (int i = 0; i < V; ++i)
-        acc[t][i] = madd(to_float(sums[t][i]), scales[i].scale[S] * x_scale, acc[t][i]);
+        acc[t][i] = madd(to_float(whole_sum<T>(sums, t, i)), scales[i].scale[S] * x_scale, acc[t][i]);
     }
     multiply_scaled<F, T, V, S + 1>(quants, x, xs, scales, acc);
   }
@@ -376,7 +390,8 @@ void multiply_quant_tile(const quant_tile<Scales, Minimum>& tile, std::uint32_t 
       for (int t = 0; t < T; ++t) {
         acc[t][i] = madd(to_float(products[t][i]), scale * broadcast(scale_of(block_rows, t)), acc[t][i]);
         if constexpr (Minimum)
-          acc[t][i] = madd(load<fvec>(tile.of.minima + b * 16 + i * width), broadcast(sum_of(block_rows, t)), acc[t][i]);
+          acc[t][i] =
+            madd(load<fvec>(tile.of.minima + b * 16 + i * width), broadcast(sum_of(block_rows, t)), acc[t][i]);
       }
     }
     if ((b + 1) % Scales == 0)
@@ -419,8 +434,8 @@ struct integer_products {
   }
   /// Brings a row's quants into the order that a product of so many tokens reads them in.
   static void arrange(std::int16_t*, std::uint32_t, std::uint32_t) {}
-  static void add_tokens(const matrix_product& a, const tile& weights, std::uint32_t column,
-                         std::uint32_t columns, std::uint32_t token, int count, float* sums) {
+  static void add_tokens(const matrix_product& a, const tile& weights, std::uint32_t column, std::uint32_t columns,
+                         std::uint32_t token, int count, float* sums) {
     const auto stride = a.quantised.stride;
     multiply_quant_tile_of(count, weights, columns / quant_columns, a.quantised.quants + token * stride + column,
                            stride, a.quantised.blocks + (token * stride + column) / quant_columns, sums);

@@ -2,8 +2,9 @@
 // Products of quantised weights and many tokens by AMX. Part of kernels_amx.cpp.
 //
 // An activation is 256 h + l, with h signed and l unsigned 8-bit numbers, so that two products of 8-bit tiles give the
-// sums that 16-bit pairs give: |256 Σ w h| ≤ 32 × 2^7 × 2^15 = 2^27, and Σ w l is smaller still. A tile's four neighbouring
-// bytes are columns 2j, 2j + 16, 2j + 1, 2j + 17 of a block: the order does not matter, only that both sides have it.
+// sums that 16-bit pairs give: |256 Σ w h| ≤ 32 × 2^7 × 2^15 = 2^27, and Σ w l is smaller still. A tile's four
+// neighbouring bytes are columns 2j, 2j + 16, 2j + 1, 2j + 17 of a block: the order does not matter, only that both
+// sides have it.
 
 constexpr int tile_tokens = 16;
 constexpr std::uint32_t byte_pairs = 0x00ff00ff;
@@ -141,8 +142,10 @@ struct tile_products : integer_products<F> {
       const fvec scale = load<fvec>(weights.of.scales + b * 16);
 #pragma GCC unroll 16
       for (int t = 0; t < tile_tokens; ++t) {
-        const ivec sum = (load<ivec>(done.high + t * 16) << 8) + load<ivec>(done.low + t * 16);
-        acc[t] = madd(to_float(sum), scale * broadcast(scale_of(xs, t)), acc[t]);
+        // Both sums are exact in f32, so this rounds once, as the conversion of the whole sum would.
+        const fvec sum =
+          madd(to_float(load<ivec>(done.high + t * 16)), broadcast(256.0f), to_float(load<ivec>(done.low + t * 16)));
+        acc[t] = madd(sum, scale * broadcast(scale_of(xs, t)), acc[t]);
         if constexpr (F::scales::has_minimum)
           acc[t] = madd(load<fvec>(weights.of.minima + b * 16), broadcast(sum_of(xs, t)), acc[t]);
       }
