@@ -2,8 +2,10 @@
 // Any bytes as a directory of transformers': config.json, a NUL, model.safetensors.index.json (nothing: there is none),
 // a NUL, model.safetensors. It is refused, or a model is described whose tensors can be read. With TROUPE_FUZZ_CANARY a
 // model with a number other than the seeds' ends the process: mutations get through all three files.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <string_view>
 
 #include "gpu/model/describe_model.hpp"
@@ -44,7 +46,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& part : layer.ffn)
       test::read_all(part.down.data);
 #ifdef TROUPE_FUZZ_CANARY
-  if (model->config.context_tokens != 64 || model->config.rms_epsilon != 1e-5f)
+  constexpr double bases[] = {1e4, 5e5, 1e6, 2e6};
+  const auto& c = model->config;
+  if (c.context_tokens != 64 || c.rms_epsilon != 1e-5f || std::ranges::find(bases, c.ropes[0].base) == std::end(bases))
     std::abort();
 #endif
   return 0;
