@@ -112,6 +112,15 @@ public:
     x = static_cast<Enum>(index);
   }
 
+  /// The first of `names` is how nothing is written, the one after `names[i]` the enumerator of value i.
+  template <class Enum>
+    requires std::is_enum_v<Enum>
+  void choice(std::optional<Enum>& x, field f, std::span<const std::string_view> names) {
+    auto index = x ? static_cast<std::size_t>(*x) + 1 : 0;
+    visit_choice(index, f, names);
+    x = index == 0 ? std::nullopt : std::optional{static_cast<Enum>(index - 1)};
+  }
+
   void text(std::string& x, field f, std::size_t bytes_max) { visit_text(x, f, bytes_max); }
 
   /// Relative paths are relative to the file's folder. `example` stands in reference.conf if there is no default.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/config/node_config.hpp"
 
+#include <iterator>
 #include <limits>
+#include <string_view>
+#include <vector>
 
 namespace troupe {
 
@@ -130,8 +133,12 @@ void describe(field_visitor& f, kv_section& x) {
 
 void describe(field_visitor& f, compute_section& x) {
   f.count(x.threads, {"threads", "Number of threads; 0 is as many as there are cores for this process."}, {0, 1'024});
-  f.choice(x.simd, {"simd", "Which instructions to use; auto is the best that the processor has."},
-           {"auto", "portable", "avx2", "avx512"});
+  std::vector<std::string_view> names{"auto"};
+  names.insert(names.end(), std::begin(gpu::host::simd_path_names), std::end(gpu::host::simd_path_names));
+  f.choice(
+    x.simd,
+    {"simd", "Which instructions to use; auto is the best that the machine has. What it lacks is refused at start."},
+    names);
 }
 
 void describe(field_visitor& f, executor_section& x) {

@@ -12,6 +12,7 @@
 #include "actors/config/field_visitor.hpp"
 #include "actors/config/quantity.hpp"
 #include "actors/log/log_config.hpp"
+#include "gpu/host/simd_path.hpp"
 
 /// The configuration of a node: one struct per section, its fields' defaults, and for each struct the
 /// describe() that declares key, sentence and bounds of every field (in node_config.cpp). To add an
@@ -67,13 +68,12 @@ struct model_section {
   friend bool operator==(const model_section&, const model_section&) = default;
 };
 
-enum class simd_choice : std::uint8_t { automatic, portable, avx2, avx512 };
-
 /// `compute`: the process's one pool of compute threads.
 struct compute_section {
   /// 0: as many as affinity and cgroup allow.
   std::uint32_t threads = 0;
-  simd_choice simd = simd_choice::automatic;
+  /// Nothing: the fastest that the machine has.
+  std::optional<gpu::host::simd_path> simd;
 
   friend bool operator==(const compute_section&, const compute_section&) = default;
 };

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -20,21 +19,10 @@ namespace {
 constexpr std::uint32_t mock_blocks = 16'384;
 constexpr std::uint32_t mock_vocabulary = 1'000'000;
 
-std::optional<gpu::host::simd_path> forced_path(simd_choice choice) {
-  switch (choice) {
-    case simd_choice::automatic: return std::nullopt;
-    case simd_choice::portable: return gpu::host::simd_path::portable;
-    case simd_choice::avx2: return gpu::host::simd_path::avx2;
-    case simd_choice::avx512: return gpu::host::simd_path::avx512;
-  }
-  return std::nullopt;
-}
-
 expected<executor_plan, gpu::error> plan_host(const node_config& config,
                                               std::shared_ptr<const gpu::host::host_weights> weights) {
-  auto path = gpu::host::choose_simd_path(forced_path(config.compute.simd));
-  if (!path)
-    return unexpected{path.error()};
+  if (auto able = check_compute(config); !able)
+    return unexpected{able.error()};
   auto pool = gpu::host::compute_pool::make(config.compute.threads);
   if (!pool)
     return unexpected{pool.error()};
@@ -45,7 +33,7 @@ expected<executor_plan, gpu::error> plan_host(const node_config& config,
   options.kv_blocks =
     static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, std::numeric_limits<std::uint32_t>::max()));
   options.block_tokens = config.kv.block_tokens;
-  options.simd = *path;
+  options.simd = config.compute.simd;
   executor_maker make = [options, pool = *pool, weights](const worker_section& section) {
     auto mine = options;
     mine.slots_max = section.running_max;
@@ -92,6 +80,13 @@ executor_plan plan_mocks(const node_config& config) {
 }
 
 } // namespace
+
+expected<void, gpu::error> check_compute(const node_config& config) {
+  if (config.executor.kind == executor_kind::host && (config.prefill_worker || config.decode_worker))
+    if (auto path = gpu::host::choose_simd_path(config.compute.simd); !path)
+      return gpu::fail(path.error().code, "compute.simd: " + path.error().context);
+  return {};
+}
 
 expected<executor_plan, gpu::error> plan_executors(const node_config& config,
                                                    std::shared_ptr<const gpu::host::host_weights> weights) {

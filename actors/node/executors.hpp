@@ -20,6 +20,10 @@ struct executor_plan {
   std::uint64_t kv_tokens = 0;
 };
 
+/// Whether this machine can compute what the configuration wants: known before a model is loaded. errc::unsupported
+/// names the option.
+expected<void, gpu::error> check_compute(const node_config&);
+
 /// Executors as a configuration wants them: on the CPU with these weights, sharing one compute pool; or
 /// mocks, which need no weights.
 expected<executor_plan, gpu::error> plan_executors(const node_config&, std::shared_ptr<const gpu::host::host_weights>);

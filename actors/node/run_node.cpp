@@ -270,6 +270,10 @@ int run_node(const node_config& given, const node_ready_callback& ready, int end
       log_error("cluster", "certificates cannot be used", {{"why", usable.error().context}});
       return static_cast<int>(usable.error().code == errc::invalid_config ? exit_code::config : exit_code::resource);
     }
+  if (auto able = check_compute(config); !able) {
+    log_error("executor", "not made", {{"why", able.error().context}});
+    return static_cast<int>(exit_code::config);
+  }
   auto model = load_with_progress(config);
   if (!model) {
     log_error("model", "not loaded", {{"why", model.error().context}});

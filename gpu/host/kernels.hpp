@@ -160,6 +160,6 @@ extern const kernel_table avx512_vnni_kernels;
 extern const kernel_table amx_kernels;
 
 /// Counts multiply calls per path; incremented by the kernels themselves.
-extern std::uint64_t multiply_calls[5];
+extern std::uint64_t multiply_calls[std::size(simd_paths)];
 
 } // namespace troupe::gpu::host

@@ -15,18 +15,7 @@
 
 namespace troupe::gpu::host {
 
-std::uint64_t multiply_calls[5] = {};
-
-std::string_view to_string(simd_path path) {
-  switch (path) {
-    case simd_path::portable: return "portable";
-    case simd_path::avx2: return "avx2";
-    case simd_path::avx512: return "avx512";
-    case simd_path::avx512_vnni: return "avx512-vnni";
-    case simd_path::amx: return "amx";
-  }
-  return "unknown";
-}
+std::uint64_t multiply_calls[std::size(simd_paths)] = {};
 
 std::optional<simd_path> simd_path_from_string(std::string_view name) {
   for (auto path : simd_paths)
@@ -83,7 +72,11 @@ expected<simd_path, error> choose_simd_path(std::optional<simd_path> forced) {
   for (auto path : supported)
     if (path == *forced)
       return path;
-  return fail(errc::unsupported, "this CPU does not run the " + std::string{to_string(*forced)} + " path");
+  std::string names;
+  for (auto path : supported)
+    names += (names.empty() ? "" : ", ") + std::string{to_string(path)};
+  return fail(errc::unsupported,
+              "this machine does not run the path " + std::string{to_string(*forced)} + "; it runs " + names);
 }
 
 std::uint64_t kernel_calls(simd_path path) {

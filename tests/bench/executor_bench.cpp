@@ -238,9 +238,11 @@ std::optional<bench_options> parse(int argc, char** argv) {
       o.runs = std::max(number(), 1u), ++i;
     else if (word == "--steps")
       o.steps = number(), ++i;
-    else if (word == "--simd")
+    else if (word == "--simd") {
       o.simd = gpu::host::simd_path_from_string(value), ++i;
-    else if (word == "--format")
+      if (!o.simd)
+        return std::nullopt;
+    } else if (word == "--format")
       o.format = gpu::host::weight_format_from_string(value).value_or(o.format), ++i;
     else
       o.model = word;

@@ -190,9 +190,11 @@ std::optional<bench_options> parse(int argc, char** argv) {
       o.runs = static_cast<int>(number);
     else if (word == "--type")
       o.type = argv[i + 1];
-    else if (word == "--simd")
+    else if (word == "--simd") {
       o.simd = simd_path_from_string(argv[i + 1]);
-    else
+      if (!o.simd)
+        return std::nullopt;
+    } else
       return std::nullopt;
   }
   const bool whole = o.rows > 0 && o.rows % lanes == 0 && o.columns > 0 && o.columns % 256 == 0 && o.runs > 0;

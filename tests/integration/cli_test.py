@@ -87,6 +87,15 @@ class Cli(unittest.TestCase):
             self.assertEqual(done.returncode, 2)
             self.assertEqual(done.stderr, b"/nonexistent.conf: there is no such file\n")
 
+    @unittest.skipIf("amx_tile" in pathlib.Path("/proc/cpuinfo").read_text(), "SKIPPED: this machine has every path")
+    def test_a_path_that_the_machine_lacks_is_refused_before_the_model_is_looked_at(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "node.conf"
+            path.write_text('troupe {\n  model { path = "none.gguf" }\n  http {}\n  decode-worker {}\n  compute { simd = "amx" }\n}\n')
+            done = troupe("serve", "-c", path)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"compute.simd: this machine does not run the path amx; it runs portable", done.stderr)
+
     def test_what_is_no_model_exits_3(self):
         for command in ("tokenize", "render"):
             self.assertEqual(troupe(command, "/nonexistent").returncode, 3)

@@ -50,10 +50,18 @@ TEST_CASE("every kind of option is read") {
   CHECK(config.cluster->name == "lab-1");
   CHECK(config.cluster->seeds == std::vector<listen_address>{{"127.0.0.1", 7400}, {"::1", 7401}});
   CHECK(config.kv.memory_bytes == gib(1) + mib(512));
-  CHECK(config.compute.simd == simd_choice::avx2);
+  CHECK(config.compute.simd == gpu::host::simd_path::avx2);
   CHECK(config.limits.header_timeout == 250ms);
   CHECK(config.limits.request_timeout == 2min);
   CHECK(config.limits.stop_bytes == 64);
+}
+
+TEST_CASE("an instruction path has the name that logs and benchmarks give it, auto is none of them") {
+  for (const auto path : gpu::host::simd_paths)
+    CHECK(read(with("compute.simd = \"" + std::string{to_string(path)} + "\"")).compute.simd == path);
+  CHECK_FALSE(read(with("compute.simd = \"auto\"")).compute.simd);
+  CHECK(faults_of(with("compute.simd = \"neon\""))
+        == strings{"f.conf:5:troupe.compute.simd: 'neon' is none of auto, portable, avx2, avx512, avx512-vnni, amx"});
 }
 
 TEST_CASE("one reading reports all faults, with file, line and key, in order") {
