@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "text/pipeline/added_token_finder.hpp"
+#include "text/pipeline/merge_table.hpp"
 #include "text/pipeline/normalizer.hpp"
 #include "text/pipeline/piece_table.hpp"
 #include "text/pipeline/pre_tokenizer.hpp"
@@ -119,6 +120,10 @@ expected<void, error> check(const tokenizer_description& d) {
   if (const auto id = find_strange(d))
     return fail(errc::resource, "token " + std::to_string(*id) + " is named, but there are only "
                                   + std::to_string(d.tokens.size()) + " tokens");
+  if (const auto* b = std::get_if<bpe_description>(&d.model))
+    if (!merge_table::fits(d.tokens.size() + b->virtual_characters.size(), b->merges.size()))
+      return fail(errc::resource, "tokens and merges: " + std::to_string(d.tokens.size()) + " and "
+                                    + std::to_string(b->merges.size()) + " are too many together");
   if (const auto* u = std::get_if<unigram_description>(&d.model))
     if (u->scores.size() != d.tokens.size() || std::ranges::any_of(u->scores, [](double s) { return std::isnan(s); }))
       return fail(errc::resource, "scores: not one number for each token");
@@ -158,39 +163,44 @@ public:
 private:
   void take(words batch) override {
     std::array<word_cache::key, size_max> keys;
-    std::array<std::size_t, size_max> sets;
+    /// Of short words the set, of others the slot.
+    std::array<std::size_t, size_max> places;
     auto& cache = workspace_.cache;
     for (std::size_t i = 0; i < batch.count; ++i)
       if (const auto word = batch.first[i]; word.size() <= word_cache::short_bytes_max) {
         keys[i] = word_cache::key_of(word, batch.readable_end);
-        sets[i] = word_cache::set_of(keys[i]);
-        cache.prefetch(sets[i]);
+        places[i] = word_cache::set_of(keys[i]);
+        cache.prefetch(places[i]);
+      } else {
+        places[i] = word_cache::long_slot_of(word);
+        cache.prefetch_long(places[i]);
       }
     auto* place = to_.reserve(batch.count * word_cache::short_tokens_max);
     for (std::size_t i = 0; i < batch.count; ++i) {
       const auto word = batch.first[i];
       const bool is_short = word.size() <= word_cache::short_bytes_max;
       if (is_short)
-        if (const auto count = cache.find_short(keys[i], sets[i], place); count >= 0) {
+        if (const auto count = cache.find_short(keys[i], places[i], place); count >= 0) {
           to_.commit(static_cast<std::size_t>(count));
           place += count;
           continue;
         }
       const auto begin = to_.size();
-      if (!find_long(word)) {
+      const auto slot = is_short ? word_cache::long_slot_of(word) : places[i];
+      if (!find_long(word, slot)) {
         encode(word);
         const auto tokens = to_.from(begin);
         if (is_short && tokens.size() <= word_cache::short_tokens_max)
-          cache.insert_short(keys[i], sets[i], tokens);
+          cache.insert_short(keys[i], places[i], tokens);
         else
-          cache.insert_long(word, tokens);
+          cache.insert_long(word, slot, tokens);
       }
       place = to_.reserve((batch.count - i) * word_cache::short_tokens_max);
     }
   }
 
-  bool find_long(std::string_view word) {
-    const auto known = workspace_.cache.find_long(word);
+  bool find_long(std::string_view word, std::size_t slot) {
+    const auto known = workspace_.cache.find_long(word, slot);
     if (known.found) {
       std::ranges::copy(known.tokens, to_.reserve(known.tokens.size()));
       to_.commit(known.tokens.size());

@@ -42,7 +42,7 @@ constexpr auto lead_rules = [] {
 
 } // namespace
 
-utf8_char read_char(std::string_view text, std::size_t at) {
+utf8_char read_any_char(std::string_view text, std::size_t at) {
   auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[at + i]); };
   const auto lead = byte(0);
   if (lead < 0x80)

@@ -26,8 +26,22 @@ struct utf8_char {
 
 inline constexpr char32_t replacement_character = 0xFFFD;
 
+/// read_char for every text.
+utf8_char read_any_char(std::string_view text, std::size_t at);
+
 /// REQUIRES: at < text.size()
-utf8_char read_char(std::string_view text, std::size_t at);
+inline utf8_char read_char(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[at + i]); };
+  const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
+  const auto lead = byte(0);
+  const auto left = text.size() - at;
+  // Most of what is not ASCII has two or three bytes.
+  if (lead >= 0xC2 && lead < 0xE0 && left > 1 && follows(1))
+    return {(lead & 0x1Fu) << 6 | (byte(1) & 0x3Fu), 2, utf8_state::valid};
+  if (lead > 0xE0 && lead < 0xF0 && lead != 0xED && left > 2 && follows(1) && follows(2))
+    return {(lead & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu), 3, utf8_state::valid};
+  return read_any_char(text, at);
+}
 
 /// code_point as UTF-8. REQUIRES: a Unicode scalar value.
 std::string to_utf8(char32_t code_point);

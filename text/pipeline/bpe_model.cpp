@@ -36,7 +36,8 @@ std::optional<char32_t> only_character(std::string_view text) {
 } // namespace
 
 bpe_model::bpe_model(const tokenizer_description& d, word_alphabet alphabet)
-  : alphabet_(alphabet), merges_(std::get<bpe_description>(d.model).merges),
+  : alphabet_(alphabet), merges_(std::get<bpe_description>(d.model).merges,
+                                 d.tokens.size() + std::get<bpe_description>(d.model).virtual_characters.size()),
     token_count_(static_cast<token_id>(d.tokens.size())) {
   const auto& b = std::get<bpe_description>(d.model);
   virtual_characters_ = b.virtual_characters;
@@ -156,6 +157,7 @@ void bpe_model::add_symbols(std::string_view word, workspace& w) const {
 namespace {
 
 constexpr std::uint32_t no_rank = 0x7FFF'FFFF;
+constexpr std::size_t narrow_max = 16;
 
 /// Symbols in their places; those that are merged away are skipped by `next` and `previous`.
 struct few_symbols {
@@ -173,6 +175,13 @@ struct few_symbols {
   /// merges.
   std::size_t find_best(std::size_t n) const {
 #if defined(__SSE2__)
+    // Wide loads would wait until the ranks that were just set have left the store buffer.
+    if (n <= narrow_max) {
+      auto best = std::uint64_t{no_rank} << 32 | n;
+      for (std::size_t i = 0; i < n; ++i)
+        best = std::min(best, std::uint64_t{ranks[i]} << 32 | i);
+      return best >> 32 == no_rank ? n : static_cast<std::uint32_t>(best);
+    }
     const auto* all = reinterpret_cast<const __m128i*>(ranks.data());
     auto least = _mm_load_si128(all);
     for (std::size_t i = 1; i < n / 4; ++i) {
@@ -204,10 +213,15 @@ void bpe_model::merge_few(workspace& w) const {
   const auto padded = (n + 3) / 4 * 4;
   few_symbols few;
   few.ranks.fill(no_rank);
-  for (std::size_t i = 0; i < padded; ++i) {
+  // All pairs are on their way before the first is looked at.
+  std::array<merge_table::probe, few_symbols_max> probes;
+  for (std::size_t i = 0; i + 1 < n; ++i)
+    probes[i] = merges_.start(symbols[i], symbols[i + 1]);
+  for (std::size_t i = 0; i < n; ++i) {
     few.next[i] = static_cast<std::uint8_t>(i + 1);
     few.previous[i + 1] = static_cast<std::uint8_t>(i);
-    few.set(i, i + 1 < n ? merges_.find(symbols[i], symbols[i + 1]) : merge_table::none);
+    if (i + 1 < n)
+      few.set(i, merges_.find(probes[i]));
   }
   for (auto best = few.find_best(padded); best != padded; best = few.find_best(padded)) {
     const std::size_t right = few.next[best];
@@ -216,11 +230,13 @@ void bpe_model::merge_few(workspace& w) const {
     few.ranks[right] = no_rank;
     const std::size_t behind = few.next[best] = few.next[right];
     few.previous[behind] = static_cast<std::uint8_t>(best);
+    const std::size_t before = few.previous[best];
+    merge_table::probe with_before{};
+    if (best > 0)
+      with_before = merges_.start(symbols[before], symbols[best]);
     few.set(best, behind < n ? merges_.find(symbols[best], symbols[behind]) : merge_table::none);
-    if (best > 0) {
-      const std::size_t before = few.previous[best];
-      few.set(before, merges_.find(symbols[before], symbols[best]));
-    }
+    if (best > 0)
+      few.set(before, merges_.find(with_before));
   }
   std::erase(symbols, no_token);
 }

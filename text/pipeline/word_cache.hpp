@@ -80,9 +80,13 @@ public:
     std::span<const token_id> tokens;
   };
 
-  long_match find_long(std::string_view word) const;
+  static std::size_t long_slot_of(std::string_view word);
+  void prefetch_long(std::size_t slot) const { __builtin_prefetch(&long_slots_[slot]); }
+
+  /// `slot`: long_slot_of(word).
+  long_match find_long(std::string_view word, std::size_t slot) const;
   /// Does nothing if the word or its tokens need too much room.
-  void insert_long(std::string_view word, std::span<const token_id> tokens);
+  void insert_long(std::string_view word, std::size_t slot, std::span<const token_id> tokens);
 
 private:
   static constexpr std::size_t long_bytes_max = 31;
@@ -123,8 +127,6 @@ private:
     }
     return result;
   }();
-
-  static std::size_t long_index(std::string_view word);
 
   std::vector<set> sets_;
   std::vector<long_slot> long_slots_;
