@@ -3,6 +3,8 @@
 
     DIR/python make_architectures.py [NAME …]     with transformers on CPU torch
 
+tests/long/live_logits.py writes others, from another seed.
+
 Weights are normal numbers of deviation 0.2 from a fixed seed, rounded to bf16 as they are stored; norms are near 1. The logits are of a forward
 pass in f32 over them: for two prompts, of every position, as f32 in prompt_N.logits beside prompt_N.json with the tokens.
 """
@@ -45,8 +47,8 @@ MODELS = {
 }
 
 
-def randomise(model):
-    generator = torch.Generator().manual_seed(SEED)
+def randomise(model, seed):
+    generator = torch.Generator().manual_seed(seed)
     for name, weights in model.named_parameters():
         values = torch.randn(weights.shape, generator=generator) * DEVIATION
         if "norm" in name:
@@ -54,16 +56,15 @@ def randomise(model):
         weights.data = values.to(torch.bfloat16).to(torch.float32)
 
 
-def write(name):
-    torch.manual_seed(SEED)
-    folder = OUT / name
+def write(name, folder, seed):
+    torch.manual_seed(seed)
     model = MODELS[name]().eval()
-    randomise(model)
+    randomise(model, seed)
     model.to(torch.bfloat16).save_pretrained(folder)
     # Read again, because that rounded rope's frequencies as well.
     model = type(model).from_pretrained(folder, dtype=torch.float32).eval()
     for i, count in enumerate(PROMPT_TOKENS):
-        tokens = torch.randint(3, model.config.vocab_size, (1, count), generator=torch.Generator().manual_seed(SEED + i))
+        tokens = torch.randint(3, model.config.vocab_size, (1, count), generator=torch.Generator().manual_seed(seed + i))
         with torch.no_grad():
             logits = model(tokens).logits[0].to(torch.float32).numpy()
         (folder / f"prompt_{i}.json").write_text(json.dumps(tokens[0].tolist()))
@@ -75,4 +76,4 @@ def write(name):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for name in sys.argv[1:] or MODELS:
-        write(name)
+        write(name, OUT / name, SEED)

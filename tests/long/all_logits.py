@@ -9,7 +9,6 @@ Needs numpy. Prints one JSON line a path.
 """
 import json
 import pathlib
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -19,6 +18,7 @@ sys.path.insert(0, str(GOLDENS))
 
 import numpy as np  # noqa: E402
 
+import host_logits  # noqa: E402
 import llama_reference  # noqa: E402
 import make_logits  # noqa: E402
 
@@ -30,13 +30,10 @@ class Path:
 
     def __init__(self, binary: str, name: str):
         self.name, self.positions, self.sum_abs, self.max_abs, self.other_argmax, self.logits = name, 0, 0.0, 0.0, 0, 0
-        self.process = subprocess.Popen([binary, MODEL, make_logits.OUT / "smollm2_q4_1.bin", name], stdout=subprocess.PIPE)
+        self.rows = host_logits.Rows(binary, MODEL, name)
 
     def compare(self, reference: np.ndarray):
-        raw = self.process.stdout.read(reference.size * 4)
-        if len(raw) != reference.size * 4:
-            raise SystemExit(f"{self.name}: its rows end early")
-        rows = np.frombuffer(raw, "<f4").astype(np.float64).reshape(reference.shape)
+        rows = self.rows.next(reference.shape).astype(np.float64)
         difference = np.abs(rows - reference)
         self.positions += len(rows)
         self.logits += difference.size
@@ -45,9 +42,8 @@ class Path:
         self.other_argmax += int((rows.argmax(axis=1) != reference.argmax(axis=1)).sum())
 
     def result(self, judged: dict) -> dict:
-        left, code = self.process.stdout.read(1), self.process.wait(timeout=60)
         mean = self.sum_abs / self.logits
-        passed = (code == 0 and not left and self.positions == 1280 and self.max_abs <= ERROR_MAX
+        passed = (self.rows.ended() and self.positions == 1280 and self.max_abs <= ERROR_MAX
                   and mean <= judged["all_logits"]["mean_abs"] and self.max_abs <= judged["all_logits"]["max_abs"]
                   and self.other_argmax <= judged["argmax_differences"])
         return {"path": self.name, "positions": self.positions, "logits": self.logits, "mean_abs": mean, "max_abs": self.max_abs,
@@ -59,11 +55,12 @@ def main() -> int:
     if not MODEL.exists():
         print("SKIPPED: the demo model is not there: run scripts/setup")
         return 77
-    names = subprocess.run([binary, "paths"], check=True, capture_output=True, text=True).stdout.split()
     judged = json.loads((make_logits.OUT / "llama_cpp_errors.json").read_text())["f32"]
     model = llama_reference.Llama(llama_reference.Gguf(str(MODEL)))
-    paths = [Path(binary, name) for name in names]
+    paths = [Path(binary, name) for name in host_logits.paths(binary)]
     for tokens, positions in make_logits.read_prompts():
+        for path in paths:
+            path.rows.ask(tokens, positions)
         reference = model.logits(tokens, positions)
         for path in paths:
             path.compare(reference)

@@ -5,17 +5,15 @@
 
 namespace troupe::test {
 
-std::vector<float> prompt_logits(gpu::host::host_model& model, const logit_prompt& prompt) {
-  std::vector<block_id> table(prompt.tokens.size() / prompt_logits_block_tokens + 1);
+std::vector<float> prompt_logits(gpu::host::host_model& model, std::span<const token_id> prompt,
+                                 std::span<const std::uint32_t> positions) {
+  std::vector<block_id> table(prompt.size() / prompt_logits_block_tokens + 1);
   std::iota(table.rbegin(), table.rend(), 0u);
   std::vector<gpu::host::forward_token> tokens;
-  for (auto token : prompt.tokens)
+  for (auto token : prompt)
     tokens.push_back({token, static_cast<std::uint32_t>(tokens.size()), table.data()});
-  std::vector<std::uint32_t> wanted;
-  for (const auto& p : prompt.positions)
-    wanted.push_back(p.position);
-  std::vector<float> logits(wanted.size() * model.logits_stride());
-  model.pool().run([&] { model.forward(tokens, wanted, logits); });
+  std::vector<float> logits(positions.size() * model.logits_stride());
+  model.pool().run([&] { model.forward(tokens, positions, logits); });
   return logits;
 }
 

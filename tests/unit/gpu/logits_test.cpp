@@ -22,7 +22,10 @@ const std::filesystem::path model_path{TROUPE_SOURCE_DIR "/models/SmolLM2-135M-I
 const std::filesystem::path goldens_path{TROUPE_SOURCE_DIR "/tests/goldens/logits"};
 
 void compare(host::host_model& model, const test::logit_prompt& prompt, test::logit_comparison& comparison) {
-  const auto logits = test::prompt_logits(model, prompt);
+  std::vector<std::uint32_t> positions;
+  for (const auto& p : prompt.positions)
+    positions.push_back(p.position);
+  const auto logits = test::prompt_logits(model, prompt.tokens, positions);
   for (std::size_t i = 0; i < prompt.positions.size(); ++i)
     comparison.add(prompt.positions[i],
                    std::span{logits}.subspan(i * model.logits_stride(), model.config().vocabulary));
