@@ -9,7 +9,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "gpu/host/convert_matrix.hpp"
 #include "tests/support/gguf_writer.hpp"
 
 namespace troupe::test {
@@ -43,8 +42,8 @@ const std::map<std::string, std::string> layer_names{
 
 class converter {
 public:
-  explicit converter(const gpu::transformers_directory& from)
-    : from_(from), config_(from.config()), type_(config_["model_type"].get<std::string>()),
+  converter(const gpu::transformers_directory& from, gpu::host::weight_format format)
+    : from_(from), format_(format), config_(from.config()), type_(config_["model_type"].get<std::string>()),
       name_(architectures.at(type_)) {}
 
   std::vector<std::byte> write() {
@@ -67,8 +66,10 @@ private:
 
   void add_keys() {
     file_.add_string("general.architecture", name_);
+    file_.add_string("tokenizer.ggml.model", "none");
     auto u32 = [&](const char* key, std::uint32_t value) { file_.add_uint32(name_ + "." + key, value); };
     auto f32 = [&](const char* key, float value) { file_.add_float(name_ + "." + key, value); };
+    u32("vocab_size", number("vocab_size"));
     u32("context_length", number("max_position_embeddings"));
     u32("embedding_length", number("hidden_size"));
     u32("block_count", number("num_hidden_layers"));
@@ -138,14 +139,14 @@ private:
   }
 
   /// Rows of a head: the first half and the second, one of each in turn.
-  std::vector<std::byte> interleaved(const tensor_info& tensor) const {
-    const auto row_bytes = tensor.data.size() / tensor.dims[1];
+  std::vector<std::byte> interleaved(std::span<const std::byte> data, std::uint64_t rows) const {
+    const auto row_bytes = data.size() / rows;
     const auto width = head_width();
     std::vector<std::byte> result;
-    for (std::uint64_t row = 0; row < tensor.dims[1]; ++row) {
+    for (std::uint64_t row = 0; row < rows; ++row) {
       const auto in_head = row % width;
       const auto from = row - in_head + in_head / 2 + in_head % 2 * (width / 2);
-      const auto bytes = tensor.data.subspan(from * row_bytes, row_bytes);
+      const auto bytes = data.subspan(from * row_bytes, row_bytes);
       result.insert(result.end(), bytes.begin(), bytes.end());
     }
     return result;
@@ -162,29 +163,42 @@ private:
     }
     const auto turns = name_ == "llama" || name_ == "smollm3";
     const auto is_turned = name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos;
-    const auto data =
-      turns && is_turned ? interleaved(tensor) : std::vector<std::byte>{tensor.data.begin(), tensor.data.end()};
-    file_.add_tensor(name, tensor.type, std::span{tensor.dims}.first(2), data);
+    auto data = converted(tensor);
+    if (turns && is_turned)
+      data = interleaved(data, tensor.dims[1]);
+    file_.add_tensor(name, type_of(tensor), std::span{tensor.dims}.first(2), data);
   }
 
   void add_experts() {
     for (std::uint32_t layer = 0; layer < number("num_hidden_layers"); ++layer)
       for (const std::string part : {"gate", "up", "down"}) {
         std::vector<std::byte> data;
+        tensor_type type{};
         std::array<std::uint64_t, 3> dims{0, 0, number("num_local_experts")};
         for (std::uint32_t e = 0; e < dims[2]; ++e) {
           const auto* one = from_.find_tensor("model.layers." + std::to_string(layer) + ".mlp.experts."
                                               + std::to_string(e) + "." + part + "_proj.weight");
           dims[0] = one->dims[0];
           dims[1] = one->dims[1];
-          data.insert(data.end(), one->data.begin(), one->data.end());
+          type = type_of(*one);
+          const auto matrix = converted(*one);
+          data.insert(data.end(), matrix.begin(), matrix.end());
         }
-        file_.add_tensor("blk." + std::to_string(layer) + ".ffn_" + part + "_exps.weight", tensor_type::bf16, dims,
-                         data);
+        file_.add_tensor("blk." + std::to_string(layer) + ".ffn_" + part + "_exps.weight", type, dims, data);
       }
   }
 
+  tensor_type type_of(const tensor_info& tensor) const {
+    return gpu::host::converted_type(tensor.type, tensor.dims[0], format_);
+  }
+  std::vector<std::byte> converted(const tensor_info& tensor) const {
+    if (type_of(tensor) == tensor.type)
+      return {tensor.data.begin(), tensor.data.end()};
+    return gpu::host::convert_matrix(tensor, type_of(tensor));
+  }
+
   const gpu::transformers_directory& from_;
+  gpu::host::weight_format format_;
   const json& config_;
   std::string type_;
   std::string name_;
@@ -193,6 +207,8 @@ private:
 
 } // namespace
 
-std::vector<std::byte> gguf_of_transformers(const gpu::transformers_directory& from) { return converter{from}.write(); }
+std::vector<std::byte> gguf_of_transformers(const gpu::transformers_directory& from, gpu::host::weight_format format) {
+  return converter{from, format}.write();
+}
 
 } // namespace troupe::test
