@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
 #include <numeric>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +23,7 @@ namespace {
 /// Around the ends of blocks and chunks, and far from them.
 constexpr std::uint32_t prompt_lengths[] = {5,  7,  9,  11,  15,  16,  17,  31,  32,  33,
                                             48, 64, 65, 100, 127, 208, 256, 400, 700, 1500};
+constexpr std::uint32_t few_prompt_lengths[] = {5, 16, 17, 32, 48, 64, 100, 127, 256, 700};
 constexpr std::uint32_t block_tokens = 16;
 /// Enough that every sequence needs another block while it decodes.
 constexpr std::uint32_t output_tokens = 18;
@@ -30,10 +31,10 @@ constexpr std::uint32_t output_tokens = 18;
 using requests = std::vector<inference_request>;
 
 /// Seeds are unique, also where nothing is drawn: they name the request in a logit_record.
-requests make_requests(std::uint32_t vocabulary) {
+requests make_requests(std::uint32_t vocabulary, std::span<const std::uint32_t> lengths) {
   splitmix64 random{20};
   requests result;
-  for (auto length : prompt_lengths) {
+  for (auto length : lengths) {
     auto& r = result.emplace_back();
     for (std::uint32_t t = 0; t < length; ++t)
       r.prompt.push_back(random.below(vocabulary));
@@ -209,7 +210,7 @@ void compare_batched(const comparison& c, std::uint32_t chunk_tokens) {
   host_node node{options};
   const auto run = node.run(c.all(), 8);
   CHECK(run.logits.drawing_rows_max == 8);
-  CHECK(run.logits.row_tokens_max == std::min(chunk_tokens, 1500u));
+  CHECK(run.logits.row_tokens_max == std::min<std::size_t>(chunk_tokens, c.all().back().prompt.size()));
   c.check_equal(run);
 }
 
@@ -248,14 +249,18 @@ void compare_preempted(const comparison& c, const std::vector<std::size_t>& orde
 
 /// Behind prompts that need two more blocks each while they decode, where a start leaves one for each.
 void compare_preempted(const comparison& c, std::size_t index) {
-  constexpr std::size_t neighbours[] = {10, 11, 8, 5};
+  constexpr std::size_t neighbours[] = {48, 64, 32, 16}; // tokens of their prompts
   std::vector<std::size_t> order;
-  std::ranges::copy_if(neighbours, std::back_inserter(order), [&](auto n) { return n != index; });
+  for (auto tokens : neighbours) {
+    const auto neighbour = std::ranges::find(c.all(), tokens, [](const auto& r) { return r.prompt.size(); });
+    if (const auto n = static_cast<std::size_t>(neighbour - c.all().begin()); n != index)
+      order.push_back(n);
+  }
   order.push_back(index);
   // The first one takes its next block before the last one starts.
   auto blocks = static_cast<std::uint32_t>(order.size());
   for (auto i : order)
-    blocks += (prompt_lengths[i] + block_tokens - 1) / block_tokens;
+    blocks += (static_cast<std::uint32_t>(c.all()[i].prompt.size()) + block_tokens - 1) / block_tokens;
   compare_preempted(c, order, blocks);
 }
 
@@ -282,7 +287,10 @@ void check_bit_equality(std::shared_ptr<const gpu::host::host_weights> weights, 
   INFO(gpu::host::to_string(path));
   const bool alone = extent == bit_equality_extent::each_alone;
   const auto calls = gpu::host::kernel_calls(path);
-  comparison c{{.weights = weights, .path = path}, make_requests(weights->config().vocabulary)};
+  const bool few = extent == bit_equality_extent::few_prompts;
+  const auto lengths =
+    few ? std::span<const std::uint32_t>{few_prompt_lengths} : std::span<const std::uint32_t>{prompt_lengths};
+  comparison c{{.weights = weights, .path = path}, make_requests(weights->config().vocabulary, lengths)};
   compare_baseline_and_cache(c, alone ? 1 : 8);
   CHECK(gpu::host::kernel_calls(path) > calls);
   if (alone) {
@@ -296,8 +304,8 @@ void check_bit_equality(std::shared_ptr<const gpu::host::host_weights> weights, 
   compare_batched(c, 64);
   compare_one_thread(c, 8);
   stopwatch time{"preempted"};
-  for (std::size_t i = 0; i < std::size(prompt_lengths); ++i)
-    if (alone || prompt_lengths[i] == 100 || prompt_lengths[i] == 256)
+  for (std::size_t i = 0; i < lengths.size(); ++i)
+    if (alone || lengths[i] == 256 || (lengths[i] == 100 && !few))
       compare_preempted(c, i);
 }
 
