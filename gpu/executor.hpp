@@ -18,8 +18,23 @@
 
 namespace troupe::gpu {
 
-/// Which tokens a cache group keeps. Sliding, latent and state groups follow with their first model.
-enum class group_kind : std::uint8_t { full };
+/// Which tokens a cache group keeps. Latent and state groups follow with their first model.
+enum class group_kind : std::uint8_t {
+  /// All of a sequence.
+  full,
+  /// Those that the next token sees through a window: blocks before it are given away.
+  sliding,
+};
+
+/// Most cache groups of a model. The first is the full one; a sliding one may follow.
+inline constexpr std::size_t groups_max = 2;
+
+/// Index of the first block that the token at `position` sees through a window of `window_tokens`, itself included;
+/// 0: it sees all before it.
+constexpr std::uint32_t first_visible_block(std::uint32_t position, std::uint32_t window_tokens,
+                                            std::uint32_t block_tokens) {
+  return window_tokens == 0 || position < window_tokens ? 0 : (position + 1 - window_tokens) / block_tokens;
+}
 
 /// Bytes between neighbours in a block.
 struct kv_strides {
@@ -33,6 +48,8 @@ struct kv_strides {
 /// A block holds block_tokens tokens of all `layers` layers, a kv head's keys and its values being contiguous.
 struct cache_group {
   group_kind kind = group_kind::full;
+  /// Of a sliding group: tokens that a token sees, itself included; the most of its layers. 0 in a full group.
+  std::uint32_t window_tokens = 0;
   std::uint16_t layers = 0;
   std::uint16_t block_tokens = 0;
   std::uint64_t block_bytes = 0;
@@ -41,6 +58,11 @@ struct cache_group {
   kv_strides keys, values;
   /// Of a block's first value; its first key is at 0.
   std::uint64_t values_offset = 0;
+
+  /// The first block that computing `position` reads or writes.
+  std::uint32_t first_block(std::uint32_t position) const {
+    return first_visible_block(position, window_tokens, block_tokens);
+  }
 };
 
 /// What an executor is and what it takes. Constant during its life.
@@ -50,6 +72,7 @@ struct executor_info {
   numerics_id numerics;
   /// For logs and metrics, e.g. "host/avx2" or "mock".
   std::string description;
+  /// At most groups_max, the first one full, all with the same block_tokens.
   std::vector<cache_group> groups;
   std::uint32_t vocabulary = 0;
   std::uint32_t context_tokens = 0;
@@ -75,20 +98,25 @@ enum class row_want : std::uint8_t {
   sample,
 };
 
+/// A range of step::blocks.
+struct block_range {
+  std::uint32_t begin = 0;
+  std::uint32_t count = 0;
+};
+
 /// A run of consecutive positions of one sequence: a prefill chunk, or one token of a decode.
 struct row {
   slot_id slot;
-  /// Position of the first input token; KV of all earlier positions is in the blocks of the table.
+  /// Position of the first input token; KV of all earlier positions that it sees is in the blocks of the tables.
   std::uint32_t position = 0;
   /// Input tokens, as a range of step::tokens. Empty if `from` is set.
   std::uint32_t tokens_begin = 0;
   std::uint32_t tokens_count = 0;
   /// The one input token is drawn by this row of a step in flight.
   std::optional<sampled_by> from;
-  /// Block table of cache group 0, as a range of step::blocks: entry i holds the positions
-  /// i × block_tokens and following, up to this row's last position.
-  std::uint32_t blocks_begin = 0;
-  std::uint32_t blocks_count = 0;
+  /// Block table of each cache group: entry i holds the positions i × block_tokens and following, up to this row's
+  /// last position. Entries before the group's first_block(position) are no_block or anything else: they are not read.
+  std::array<block_range, groups_max> tables{};
   row_want want = row_want::none;
 };
 
@@ -105,8 +133,8 @@ struct step {
   std::span<const token_id> tokens_of(const row& r) const {
     return std::span{tokens}.subspan(r.tokens_begin, r.tokens_count);
   }
-  std::span<const block_id> blocks_of(const row& r) const {
-    return std::span{blocks}.subspan(r.blocks_begin, r.blocks_count);
+  std::span<const block_id> blocks_of(const row& r, std::size_t group) const {
+    return std::span{blocks}.subspan(r.tables[group].begin, r.tables[group].count);
   }
 };
 

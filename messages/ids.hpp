@@ -14,6 +14,9 @@ using token_id = std::uint32_t;
 /// A KV block of one worker's pool. Plain, because kernels read tables of it.
 using block_id = std::uint32_t;
 
+/// In a block table: no block is there, and nobody reads one.
+inline constexpr block_id no_block = UINT32_MAX;
+
 /// An id that cannot be mistaken for another kind of id. On the wire it is its value.
 template <class Tag, class Rep = std::uint64_t>
 struct strong_id {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "messages/ids.hpp"
 #include "messages/wire_version.hpp"
@@ -22,8 +23,9 @@ struct worker_record {
   numerics_id numerics;
   std::uint32_t roles = 0;
   std::uint32_t block_tokens = 0;
-  std::uint64_t block_bytes = 0;
-  /// Capacity in KV blocks.
+  /// Of each cache group.
+  std::vector<std::uint64_t> block_bytes;
+  /// Capacity in KV blocks of the full cache group.
   std::uint32_t blocks = 0;
   std::uint32_t context_tokens = 0;
   /// The endpoint of its node, to whom landings are opened; 0 while that is down.

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "actors/worker/kv_sizes.hpp"
 #include "gpu/host/compute_pool.hpp"
 #include "gpu/host/host_executor.hpp"
 #include "gpu/host/simd_path.hpp"
@@ -26,22 +27,39 @@ expected<executor_plan, gpu::error> plan_host(const node_config& config,
   auto pool = gpu::host::compute_pool::make(config.compute.threads);
   if (!pool)
     return unexpected{pool.error()};
-  auto blocks = config.kv.memory_bytes / gpu::host::kv_block_bytes(*weights, config.kv.block_tokens);
-  if (blocks == 0)
-    return gpu::fail(gpu::errc::resource, "kv.memory holds not one block of this model");
+  auto groups = gpu::host::kv_groups(*weights, config.kv.block_tokens);
   gpu::host::host_executor_options options;
-  options.kv_blocks =
-    static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, std::numeric_limits<std::uint32_t>::max()));
+  auto divide = [groups, memory = config.kv.memory_bytes,
+                 steps = options.steps_in_flight_max](const worker_section& section) {
+    scheduler_config limits;
+    limits.running_max = section.running_max;
+    limits.step_tokens_max = section.batch_tokens;
+    limits.steps_in_flight_max = steps;
+    return divide_kv_memory(memory, groups, limits);
+  };
+  // Of the worker that has the fewest.
+  std::uint64_t blocks = std::numeric_limits<std::uint64_t>::max();
+  for (auto* section : {&config.prefill_worker, &config.decode_worker}) {
+    if (!*section)
+      continue;
+    auto sizes = divide(**section);
+    if (!sizes)
+      return gpu::fail(gpu::errc::resource, "kv.memory holds not one block of this model");
+    blocks = std::min<std::uint64_t>(blocks, sizes->blocks);
+  }
   options.block_tokens = config.kv.block_tokens;
   options.simd = config.compute.simd;
-  executor_maker make = [options, pool = *pool, weights](const worker_section& section) {
+  executor_maker make = [options, divide, pool = *pool, weights](const worker_section& section) {
     auto mine = options;
+    auto sizes = *divide(section);
+    mine.kv_blocks = sizes.blocks;
+    mine.window_blocks = sizes.window_blocks;
     mine.slots_max = section.running_max;
     mine.rows_max = section.running_max;
     mine.tokens_max = section.batch_tokens;
     return gpu::host::make_host_executor(weights, pool, mine);
   };
-  return executor_plan{std::move(make), std::uint64_t{options.kv_blocks} * options.block_tokens};
+  return executor_plan{std::move(make), blocks * options.block_tokens};
 }
 
 gpu::mock::mock_fault fault_of(mock_section::fault_kind kind) {

@@ -16,7 +16,7 @@ using executor_maker = std::function<expected<std::unique_ptr<gpu::executor>, gp
 
 struct executor_plan {
   executor_maker make;
-  /// Tokens whose KV one worker's blocks hold. A sequence cannot be longer.
+  /// Tokens whose KV the blocks of one worker hold, of the one that holds the fewest. A sequence cannot be longer.
   std::uint64_t kv_tokens = 0;
 };
 

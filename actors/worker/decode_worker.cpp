@@ -210,7 +210,7 @@ void decode_worker_state::follow(const fleet_snapshot& fleet) {
   auto before = std::exchange(prefill_peers_, {});
   for (auto& [record, handle] : fleet.members)
     if ((record.roles & role_prefill) != 0 && record.fingerprint == core_.info().fingerprint
-        && record.numerics == core_.info().numerics && record.block_bytes == core_.group().block_bytes) {
+        && record.numerics == core_.info().numerics && record.block_bytes == core_.block_bytes()) {
       prefill_peer peer{caf::actor_cast<prefill_worker_actor>(handle), record.endpoint};
       if (watched_peers_.insert(peer.worker.address()).second)
         self_->monitor(peer.worker);

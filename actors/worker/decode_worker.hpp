@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -66,12 +67,13 @@ private:
     /// Of this life of the worker: a request's next landing is another.
     std::uint64_t number = 0;
     prefill_peer peer;
-    std::vector<block_id> blocks;
-    std::uint32_t first_missing_block = 0;
+    /// Of each cache group, to the prompt's end.
+    block_runs missing;
     std::uint32_t cached_tokens = 0;
     /// One per missing block.
-    std::vector<bool> arrived;
-    std::uint32_t arrived_count = 0;
+    std::array<std::vector<bool>, gpu::groups_max> arrived;
+    /// Missing blocks that have not arrived, of all groups.
+    std::uint32_t awaited = 0;
     std::optional<prefill_completed> record;
     /// When it was offered, or a block arrived last.
     steady_time progressed;
@@ -104,6 +106,7 @@ private:
 
   // landings
   void offer(const scheduler_events::reserved&);
+  void describe(request_id, std::uint64_t number, transport_peer writer, std::vector<std::string> regions);
   void send_offer(request_id, landing&);
   void note_arrivals(const kv_blocks_arrived&);
   landing* find_landing(request_id, std::uint64_t number);
@@ -140,7 +143,7 @@ private:
   /// Prefill workers that are monitored: one that hung and is back is so already.
   std::set<caf::actor_addr> watched_peers_;
   /// Made once by our endpoint for each of theirs.
-  std::unordered_map<transport_peer, std::string> region_descriptions_;
+  std::unordered_map<transport_peer, std::vector<std::string>> region_descriptions_;
 };
 
 decode_worker_actor spawn_decode_worker(caf::actor_system&, worker_config, transport_endpoint_actor endpoint);

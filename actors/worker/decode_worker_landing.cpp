@@ -23,28 +23,42 @@ void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
   auto peer = prefill_peers_.find(*i->second.prefill);
   if (peer == prefill_peers_.end() || peer->second.endpoint.value == 0 || !core_.endpoint()) {
     // Nobody was asked, so nobody writes.
-    core_.sequences().landing_broken(reserved.id, reserved.first_missing_block * core_.group().block_tokens,
-                                     scheduler::landing_writer::fenced);
+    core_.sequences().landing_broken(reserved.id, 0, scheduler::landing_writer::fenced);
     core_.metrics().landings_broken->inc();
     return;
   }
-  auto missing = reserved.blocks.size() - reserved.first_missing_block;
-  auto [l, added] = landings_.insert_or_assign(
-    reserved.id, landing{++last_landing_, peer->second, reserved.blocks, reserved.first_missing_block,
-                         reserved.cached_tokens, std::vector<bool>(missing), 0, std::nullopt, core_.now()});
-  if (region_descriptions_.contains(peer->second.endpoint)) {
-    send_offer(reserved.id, l->second);
-    return;
+  landing l{++last_landing_, peer->second, reserved.missing, reserved.cached_tokens, {}, 0, std::nullopt, core_.now()};
+  for (std::size_t g = 0; g < l.missing.size(); ++g) {
+    l.arrived[g].resize(l.missing[g].blocks.size());
+    l.awaited += static_cast<std::uint32_t>(l.arrived[g].size());
   }
-  auto writer = peer->second.endpoint;
-  self_->request(core_.endpoint(), core_.config().answer_time_max, describe_region{core_.region(), writer})
+  auto i_landing = landings_.insert_or_assign(reserved.id, std::move(l)).first;
+  if (region_descriptions_.contains(peer->second.endpoint))
+    send_offer(reserved.id, i_landing->second);
+  else
+    describe(reserved.id, last_landing_, peer->second.endpoint, {});
+}
+
+/// Has the region of each cache group described to a writer; `regions` are done.
+void decode_worker_state::describe(request_id id, std::uint64_t number, transport_peer writer,
+                                   std::vector<std::string> regions) {
+  auto region = core_.region(regions.size());
+  self_->request(core_.endpoint(), core_.config().answer_time_max, describe_region{region, writer})
     .then(
-      [this, id = reserved.id, number = last_landing_, writer](std::string& description) {
-        region_descriptions_[writer] = std::move(description);
-        if (auto landing = find_landing(id, number))
+      [this, id, number, writer, regions = std::move(regions)](std::string& description) mutable {
+        regions.push_back(std::move(description));
+        auto* landing = find_landing(id, number);
+        if (regions.size() < core_.groups().size()) {
+          // Without the endpoint the landing is broken.
+          if (landing && core_.endpoint())
+            describe(id, number, writer, std::move(regions));
+          return;
+        }
+        region_descriptions_[writer] = std::move(regions);
+        if (landing)
           send_offer(id, *landing);
       },
-      [this, id = reserved.id, number = last_landing_](const caf::error&) {
+      [this, id, number](const caf::error&) {
         if (!find_landing(id, number))
           return;
         break_landing(id, 0, scheduler::landing_writer::fenced);
@@ -62,9 +76,17 @@ void decode_worker_state::send_offer(request_id id, landing& l) {
                       c.sampling,
                       c.priority,
                       time_left,
-                      {core_.endpoint_id(), region_descriptions_.at(l.peer.endpoint), l.blocks, l.first_missing_block,
-                       core_.group().block_bytes, core_.info().fingerprint, core_.info().numerics, config.id,
-                       config.worker_epoch, config.landing_lease}};
+                      {core_.endpoint_id(),
+                       {},
+                       core_.info().fingerprint,
+                       core_.info().numerics,
+                       config.id,
+                       config.worker_epoch,
+                       config.landing_lease}};
+  auto& regions = region_descriptions_.at(l.peer.endpoint);
+  for (std::size_t g = 0; g < regions.size(); ++g)
+    ask.landing.groups.push_back(
+      {regions[g], core_.groups()[g].block_bytes, l.missing[g].first_block, l.missing[g].blocks});
   // The scheduler fails the sequence at its deadline; this time-out is for a peer that never answers.
   auto patience = std::max<std::chrono::nanoseconds>(time_left, std::chrono::milliseconds{1}) + config.answer_time_max;
   self_->request(l.peer.worker, patience, std::move(ask))
@@ -90,19 +112,21 @@ void decode_worker_state::note_arrivals(const kv_blocks_arrived& what) {
   core_.metrics().blocks_received->inc(static_cast<std::int64_t>(what.blocks.size()));
   for (auto& block : what.blocks) {
     auto i = landings_.find(block.request);
-    if (i == landings_.end() || block.owner_epoch != core_.config().worker_epoch
-        || block.block_index < i->second.first_missing_block || block.block_index >= i->second.blocks.size()) {
+    if (i == landings_.end() || block.owner_epoch != core_.config().worker_epoch || block.group >= core_.groups().size()
+        || block.block_index < i->second.missing[block.group].first_block
+        || block.block_index >= i->second.missing[block.group].end()) {
       core_.metrics().stale_messages->inc();
       continue;
     }
     auto& l = i->second;
-    auto missing = block.block_index - l.first_missing_block;
-    if (!l.arrived[missing]) {
-      l.arrived[missing] = true;
-      ++l.arrived_count;
+    std::vector<bool>::reference arrived =
+      l.arrived[block.group][block.block_index - l.missing[block.group].first_block];
+    if (!arrived) {
+      arrived = true;
+      --l.awaited;
       l.progressed = core_.now();
     }
-    if (l.record && l.arrived_count == l.arrived.size())
+    if (l.record && l.awaited == 0)
       try_read(block.request);
   }
   core_.advance();
@@ -115,7 +139,7 @@ void decode_worker_state::note_completed(const prefill_completed& record, std::u
     return;
   }
   l->record = record;
-  if (l->arrived_count == l->arrived.size())
+  if (l->awaited == 0)
     try_read(record.request);
   core_.advance();
 }
@@ -126,7 +150,7 @@ void decode_worker_state::try_read(request_id id) {
   if (auto bad = first_bad_block(l)) {
     core_.metrics().checksum_misses->inc();
     // The completion record says that the writer is done with this landing.
-    break_landing(id, *bad * core_.group().block_tokens, scheduler::landing_writer::fenced);
+    break_landing(id, *bad * core_.block_tokens(), scheduler::landing_writer::fenced);
     return;
   }
   auto record = std::move(*l.record);
@@ -137,29 +161,34 @@ void decode_worker_state::try_read(request_id id) {
   core_.sequences().landed(id, record.first, cached, core_.events());
 }
 
-/// Index in the prompt's block table of the first block that must not be read.
+/// Index in the prompt's block tables of the first block that must not be read, in whichever group.
 std::optional<std::uint32_t> decode_worker_state::first_bad_block(const landing& l) const {
-  if (l.record->fingerprint != core_.info().fingerprint || l.record->checksums.size() != l.arrived.size())
-    return l.first_missing_block;
-  auto bytes = core_.group().block_bytes;
-  for (std::size_t i = 0; i < l.arrived.size(); ++i) {
-    auto block = l.blocks[l.first_missing_block + i];
-    std::span<const std::byte> content{core_.memory().data + block * bytes, bytes};
-    if (kv_checksum(content) != l.record->checksums[i])
-      return static_cast<std::uint32_t>(l.first_missing_block + i);
+  auto& checksums = l.record->checksums;
+  if (l.record->fingerprint != core_.info().fingerprint || checksums.size() != core_.groups().size())
+    return 0;
+  std::optional<std::uint32_t> first;
+  for (std::size_t g = 0; g < checksums.size(); ++g) {
+    auto& missing = l.missing[g];
+    if (checksums[g].size() != missing.blocks.size())
+      return 0;
+    for (std::size_t i = 0; i < missing.blocks.size(); ++i) {
+      auto index = missing.first_block + static_cast<std::uint32_t>(i);
+      if (first && index >= *first)
+        break;
+      if (kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i])
+        first = index;
+    }
   }
-  return std::nullopt;
+  return first;
 }
 
 void decode_worker_state::break_landing(request_id id, std::uint32_t valid_tokens, scheduler::landing_writer writer) {
   auto i = landings_.find(id);
   if (i == landings_.end())
     return;
-  // The prefix that was there before the landing is valid whatever happened.
-  auto prefix = i->second.first_missing_block * core_.group().block_tokens;
   landings_.erase(i);
   core_.metrics().landings_broken->inc();
-  core_.sequences().landing_broken(id, std::max(valid_tokens, prefix), writer);
+  core_.sequences().landing_broken(id, valid_tokens, writer);
 }
 
 void decode_worker_state::lose_landings(const std::function<bool(const landing&)>& lost) {

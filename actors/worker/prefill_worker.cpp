@@ -51,10 +51,7 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
   if (!asker)
     return to_caf_error({errc::worker_lost, "the decode worker's link is broken"});
   auto& landing = what.landing;
-  auto blocks = (what.tokens.size() + core_.group().block_tokens - 1) / core_.group().block_tokens;
-  if (landing.fingerprint != core_.info().fingerprint || landing.numerics != core_.info().numerics
-      || landing.block_bytes != core_.group().block_bytes || landing.blocks.size() != blocks
-      || landing.first_missing_block >= blocks)
+  if (!fits(landing, static_cast<std::uint32_t>(what.tokens.size())))
     return to_caf_error({errc::invalid_argument, "the landing is for another model, layout or prompt"});
   // Of a decode worker that was given up, unless it says so first.
   cancel(what.request, {errc::cancelled, "another landing of the same request came"});
@@ -69,10 +66,30 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
   if (askers_.insert(asker).second)
     self_->monitor(asker);
   auto promise = self_->make_response_promise<prefill_completed>();
-  jobs_.insert_or_assign(what.request,
-                         job{++last_job_, std::move(landing), std::move(asker), promise, {}, {}, 0, deadline});
+  std::vector<std::vector<std::uint64_t>> checksums(landing.groups.size());
+  jobs_.insert_or_assign(
+    what.request,
+    job{++last_job_, std::move(landing), std::move(asker), promise, std::move(checksums), {}, 0, deadline});
   core_.advance();
   return promise;
+}
+
+/// Whether a landing is for this model, with this layout, and for a prompt of so many tokens.
+bool prefill_worker_state::fits(const kv_landing& landing, std::uint32_t tokens) const {
+  auto& groups = core_.groups();
+  if (landing.fingerprint != core_.info().fingerprint || landing.numerics != core_.info().numerics
+      || landing.groups.size() != groups.size())
+    return false;
+  auto blocks = blocks_for(tokens, core_.block_tokens());
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    auto& wanted = landing.groups[g];
+    // What this worker has of a sliding group when the prompt is computed.
+    auto first = std::min(groups[g].first_block(tokens), blocks);
+    if (wanted.block_bytes != groups[g].block_bytes || wanted.first_block < first || wanted.first_block > blocks
+        || wanted.blocks.size() != blocks - wanted.first_block)
+      return false;
+  }
+  return landing.groups[0].first_block < blocks;
 }
 
 void prefill_worker_state::cancel(request_id request, const error& why) {
@@ -120,44 +137,49 @@ void prefill_worker_state::push(const scheduler_events::computed& computed) {
     job.first = computed.first_token;
     job.cached_tokens = computed.cached_tokens;
   }
-  auto bytes = core_.group().block_bytes;
-  push_blocks order{{},
-                    job.landing.endpoint,
-                    job.landing.region,
-                    bytes,
-                    {},
-                    std::min<std::chrono::nanoseconds>(job.deadline - core_.now(), job.landing.lease)};
+  for (std::size_t g = 0; g < core_.groups().size() && jobs_.contains(computed.id); ++g)
+    push_group(computed.id, g, computed.blocks[g]);
+  answer_if_done(computed.id);
+}
+
+void prefill_worker_state::push_group(request_id id, std::size_t group, const block_run& computed) {
+  auto& job = jobs_.at(id);
+  auto& to = job.landing.groups[group];
+  auto bytes = to.block_bytes;
+  push_blocks order{{},        job.landing.endpoint,
+                    to.region, bytes,
+                    {},        std::min<std::chrono::nanoseconds>(job.deadline - core_.now(), job.landing.lease)};
   for (std::size_t k = 0; k < computed.blocks.size(); ++k) {
     auto index = computed.first_block + static_cast<std::uint32_t>(k);
-    if (index < job.landing.first_missing_block)
+    if (index < to.first_block)
       continue; // the decode worker has it
-    auto source = computed.blocks[k] * bytes;
-    job.checksums.push_back(kv_checksum(std::span<const std::byte>{core_.memory().data + source, bytes}));
-    order.blocks.push_back({source, job.landing.blocks[index] * bytes, {computed.id, job.landing.owner_epoch, index}});
+    auto source = computed.blocks[k];
+    job.checksums[group].push_back(kv_checksum(core_.content(group, source)));
+    order.blocks.push_back({source * bytes,
+                            to.blocks[index - to.first_block] * bytes,
+                            {id, job.landing.owner_epoch, static_cast<std::uint8_t>(group), index}});
   }
-  if (order.blocks.empty()) {
-    answer_if_done(computed.id);
+  if (order.blocks.empty())
     return;
-  }
   if (!core_.endpoint()) {
-    give_up(computed.id, to_caf_error({errc::transfer_failed, "this node's transport endpoint is down"}));
+    give_up(id, to_caf_error({errc::transfer_failed, "this node's transport endpoint is down"}));
     return;
   }
-  order.source = core_.region();
+  order.source = core_.region(group);
   auto number = job.number;
   auto& under_way = writing_[number];
-  under_way.whose = {computed.id, job.landing.owner, job.landing.owner_epoch};
+  under_way.whose = {id, job.landing.owner, job.landing.owner_epoch};
   ++under_way.pushes;
   auto patience =
     std::max<std::chrono::nanoseconds>(order.time_left, std::chrono::milliseconds{1}) + core_.config().answer_time_max;
   self_->request(core_.endpoint(), patience, std::move(order))
     .then(
-      [this, id = computed.id, number](const blocks_pushed&) {
+      [this, id, number](const blocks_pushed&) {
         push_ended(number);
         answer_if_done(id);
         core_.advance();
       },
-      [this, id = computed.id, number](const caf::error& e) {
+      [this, id, number](const caf::error& e) {
         if (auto job = jobs_.find(id); job != jobs_.end() && job->second.number == number)
           give_up(id, e);
         push_ended(number);

@@ -41,7 +41,8 @@ private:
     kv_landing landing;
     caf::actor_addr asker;
     caf::typed_response_promise<prefill_completed> promise;
-    std::vector<std::uint64_t> checksums;
+    /// Of each cache group.
+    std::vector<std::vector<std::uint64_t>> checksums;
     std::optional<sampled_token> first;
     std::uint32_t cached_tokens = 0;
     steady_time deadline;
@@ -66,7 +67,9 @@ private:
   bool is_writing_for(const abandon_landing&) const;
   void push_ended(std::uint64_t job_number);
   void act(scheduler_events&);
+  bool fits(const kv_landing&, std::uint32_t tokens) const;
   void push(const scheduler_events::computed&);
+  void push_group(request_id, std::size_t group, const block_run&);
   void give_up(request_id, const caf::error&);
   void answer_if_done(request_id);
 

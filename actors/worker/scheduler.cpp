@@ -22,7 +22,8 @@ scheduler_config at_least_one_of_each(scheduler_config x) {
 } // namespace
 
 scheduler::content::content(scheduler_config c, sequence_hasher hasher)
-  : config{at_least_one_of_each(c)}, pool{config.blocks, config.block_tokens, hasher} {
+  : config{at_least_one_of_each(c)}, pool{config.blocks, config.block_tokens, hasher},
+    windows{config.window_tokens == 0 ? 0 : config.window_blocks} {
   for (auto i = config.slots; i > 0; --i)
     free_slots.push_back(slot_id{i - 1});
 }
@@ -40,9 +41,10 @@ void scheduler::content::run(sequence& s) {
 
 scheduler_load scheduler::content::load() const {
   scheduler_load x;
-  x.blocks = pool.blocks();
-  x.free_blocks = pool.free_blocks();
-  x.quarantined_blocks = pool.quarantined_blocks();
+  const auto count = [](const block_ledger& group) {
+    return scheduler_load::group{group.blocks(), group.free_blocks(), group.quarantined_blocks()};
+  };
+  x.groups = {count(pool), count(windows)};
   x.running = static_cast<std::uint32_t>(running.size()) + holding_count;
   x.landing = landing_count;
   x.queued = static_cast<std::uint32_t>(waiting.size());
@@ -52,6 +54,12 @@ scheduler_load scheduler::content::load() const {
     if (s->request.mode != sequence_mode::landing)
       x.prefill_tokens += s->left_to_prefill();
   return x;
+}
+
+const scheduler_load::group& scheduler_load::tightest() const {
+  const auto& [full, sliding] = groups;
+  return std::uint64_t{sliding.free_blocks} * full.blocks < std::uint64_t{full.free_blocks} * sliding.blocks ? sliding
+                                                                                                             : full;
 }
 
 scheduler::scheduler(scheduler_config config) : scheduler{config, sequence_hash} {}

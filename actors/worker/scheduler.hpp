@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -24,8 +25,12 @@ using steady_time = std::chrono::steady_clock::time_point;
 
 /// Bounds of one scheduler. The executor's own bounds (rows, tokens, slots) cap them further.
 struct scheduler_config {
+  /// Of the full cache group.
   std::uint32_t blocks = 0;
   std::uint32_t block_tokens = 16;
+  /// Of the sliding cache group: tokens that a token sees, and blocks. 0: there is none.
+  std::uint32_t window_tokens = 0;
+  std::uint32_t window_blocks = 0;
   std::uint32_t context_tokens = 0;
   std::uint32_t slots = 64;
   /// Token positions of one step, decodes and prefill chunks together.
@@ -40,6 +45,19 @@ struct scheduler_config {
   std::uint32_t queued_max = 256;
   std::uint32_t steps_in_flight_max = 2;
 };
+
+/// Blocks of the sliding group that a sequence may always have, short ones less: as many as one token in each step in
+/// flight sees. What a prefill chunk needs beyond them it takes if they are free, and is cut if not.
+constexpr std::uint32_t window_share(const scheduler_config& c) {
+  return blocks_for(std::uint64_t{c.window_tokens} + c.steps_in_flight_max - 2, c.block_tokens) + 1;
+}
+
+/// Blocks of the sliding group with which nothing ever waits for one: the share of each sequence, and whole chunks. As
+/// many as the full group has do as well, since a sequence holds no more of these than of those.
+constexpr std::uint64_t window_blocks_max(const scheduler_config& c) {
+  return std::uint64_t{window_share(c)} * c.running_max
+         + std::uint64_t{blocks_for(c.step_tokens_max, c.block_tokens)} * c.steps_in_flight_max;
+}
 
 /// Where a sequence's prompt is prefilled, and what becomes of it after.
 enum class sequence_mode : std::uint8_t {
@@ -83,6 +101,16 @@ struct planned_step {
   gpu::step step;
 };
 
+/// Consecutive entries of a block table.
+struct block_run {
+  std::uint32_t first_block = 0;
+  std::vector<block_id> blocks;
+
+  std::uint32_t end() const { return first_block + static_cast<std::uint32_t>(blocks.size()); }
+};
+/// One per cache group; without a sliding group the second is empty.
+using block_runs = std::array<block_run, gpu::groups_max>;
+
 /// What happened to sequences, in order within each list.
 struct scheduler_events {
   struct token {
@@ -103,22 +131,19 @@ struct scheduler_events {
     errc code = errc::none;
     std::string context;
   };
-  /// A landing sequence has its blocks: ask a prefill worker to fill them. At least one is missing, since at least one
-  /// token is left to compute.
+  /// A landing sequence has its blocks: ask a prefill worker to fill those that are missing, to the prompt's end. In
+  /// the full group that is at least one, since at least one token is left to compute; what is before them is valid
+  /// already (prefix hit). In the sliding group only what the next token sees is wanted.
   struct reserved {
     request_id id;
-    /// Block table of the whole prompt.
-    std::vector<block_id> blocks;
-    /// Entries before this one are full and valid already (prefix hit).
-    std::uint32_t first_missing_block = 0;
+    block_runs missing;
     std::uint32_t cached_tokens = 0;
   };
-  /// Blocks of a prefill_only sequence that are computed to their end now, as a range of its block
-  /// table; the last block of the prompt counts as computed when its last prompt token is.
+  /// Blocks of a prefill_only sequence that are computed to their end now; the last block of the prompt counts as
+  /// computed when its last prompt token is. Of the sliding group only those that the token after the prompt sees.
   struct computed {
     request_id id;
-    std::uint32_t first_block = 0;
-    std::vector<block_id> blocks;
+    block_runs blocks;
     /// Set with the last range: the token that the last prompt position drew.
     std::optional<sampled_token> first_token;
     std::uint32_t cached_tokens = 0;
@@ -133,10 +158,16 @@ struct scheduler_events {
 
 /// How loaded a worker is, for reports and metrics.
 struct scheduler_load {
-  std::uint32_t blocks = 0;
-  /// Blocks with a reference count of zero (cached ones included).
-  std::uint32_t free_blocks = 0;
-  std::uint32_t quarantined_blocks = 0;
+  struct group {
+    std::uint32_t blocks = 0;
+    /// Blocks with a reference count of zero (cached ones included).
+    std::uint32_t free_blocks = 0;
+    std::uint32_t quarantined_blocks = 0;
+  };
+  /// One per cache group; without a sliding group the second has no blocks.
+  std::array<group, gpu::groups_max> groups;
+  /// The group of which the smallest part is free.
+  const group& tightest() const;
   std::uint32_t running = 0;
   std::uint32_t landing = 0;
   std::uint32_t queued = 0;
@@ -165,11 +196,13 @@ struct scheduler_counters {
 /// first token and then release().
 ///
 /// Invariants, checked by check():
-/// 1. free + held + quarantined blocks = all blocks; a block's reference count is the number of
+/// 1. In each cache group free + held + quarantined blocks = all blocks; a block's reference count is the number of
 ///    tables that name it.
 /// 2. A block that a step in flight reads or writes, or that a landing may still write, is not
 ///    given to another sequence.
-/// 3. Output indices of a sequence are 0, 1, 2, … without gap or repeat, across preemptions.
+/// 3. A sequence holds the blocks of the sliding group that its next position, and each one in a step in flight, sees,
+///    and none that they do not see. What sequences are sure to get of them is there.
+/// 4. Output indices of a sequence are 0, 1, 2, … without gap or repeat, across preemptions.
 class scheduler {
 public:
   explicit scheduler(scheduler_config);
@@ -202,8 +235,8 @@ public:
   /// worker drew. It runs from the next step on.
   void landed(request_id, const sampled_token& first, std::uint32_t cached_tokens, scheduler_events& events);
 
-  /// The landing failed, or some blocks did not verify: only the first `valid_tokens` tokens of the
-  /// prompt have KV that may be read. The sequence is prefilled here. The blocks beyond go into quarantine
+  /// The landing failed, or some blocks did not verify: of what was missing, only blocks of the first `valid_tokens`
+  /// tokens of the prompt may be read. The sequence is prefilled here. The blocks beyond go into quarantine
   /// until release_landing(); unless `writer` is fenced already.
   enum class landing_writer : std::uint8_t { may_still_write, fenced };
   void landing_broken(request_id, std::uint32_t valid_tokens, landing_writer writer);

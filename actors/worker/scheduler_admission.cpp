@@ -39,6 +39,9 @@ expected<void, error> scheduler::content::add(sequence_request x, steady_time no
   if (const auto blocks = blocks_of(length_max - 1); blocks > pool.blocks())
     return troupe::fail(errc::context_too_long,
                         name + "needs " + std::to_string(blocks) + " KV blocks of " + std::to_string(pool.blocks()));
+  if (has_windows() && std::min(blocks_of(length_max - 1), window_share(config)) > windows.blocks())
+    return troupe::fail(errc::context_too_long, name + "its window needs more KV blocks than the "
+                                                  + std::to_string(windows.blocks()) + " of the sliding group");
   if (x.deadline <= now || x.queue_deadline <= now)
     return troupe::fail(errc::deadline_exceeded, name + "late on arrival");
   if (queued_count >= config.queued_max)
@@ -64,7 +67,7 @@ void scheduler::content::admit(std::uint32_t tokens_left, steady_time now, sched
       fail(s, errc::deadline_exceeded, std::string{late}, events);
       continue;
     }
-    const blocked_start attempt{s.arrival, pool.changes(), running.size()};
+    const blocked_start attempt{s.arrival, pool.changes(), windows.changes(), windows_claimed, running.size()};
     if (attempt == blocked || !may_start(s, tokens_left))
       return;
     if (!try_start(s)) {
@@ -80,7 +83,10 @@ void scheduler::content::admit(std::uint32_t tokens_left, steady_time now, sched
     if (s.request.mode == sequence_mode::landing) {
       s.state = sequence_state::landing;
       ++landing_count;
-      events.reservations.push_back({s.request.id, s.table, s.found_blocks, s.cached_tokens});
+      events.reservations.push_back({s.request.id,
+                                     {block_run{s.found_blocks, {s.table.begin() + s.found_blocks, s.table.end()}},
+                                      windows_between(s, s.full_windows, blocks_of(s.length()))},
+                                     s.cached_tokens});
     } else {
       run(s);
     }
@@ -106,26 +112,36 @@ bool scheduler::content::may_start(const sequence& s, std::uint32_t tokens_left)
   return is_first || ahead < tokens_left;
 }
 
-/// Gives a sequence blocks for all its tokens: those that hold its prefix already, and fresh ones.
+/// Gives a sequence blocks for all its tokens: those that hold its prefix already, and fresh ones. In the sliding group
+/// it has only a claim so far, unless it lands.
 bool scheduler::content::try_start(sequence& s) {
   // At least one token is left to compute, since its logits draw the next.
   const auto whole = (s.length() - 1) / config.block_tokens;
   extend_hashes(s, whole);
   auto found = pool.find(s.tokens, std::span{s.hashes}.first(whole));
+  // Where it lands, the window lands, too.
+  if (s.request.mode != sequence_mode::landing)
+    found.resize(usable_prefix(found));
   const auto found_blocks = static_cast<std::uint32_t>(found.size());
   const auto missing = blocks_of(s.length()) - found_blocks;
   const auto idle = std::ranges::count_if(found, [&](block_id b) { return pool.references(b) == 0; });
   if (pool.free_blocks() < std::uint64_t{missing} + static_cast<std::uint64_t>(idle) + headroom())
     return false;
+  const auto claim = window_claim_of(s.length());
+  if (has_windows() && unclaimed_windows() < claim + window_headroom())
+    return false;
+  claim_windows(s, claim);
   // All held before the first is taken, so that taking cannot evict one of them.
   for (const auto b : found)
     pool.hold(b);
   s.content = found.empty() ? block_pool::root_content : pool.content(found.back());
+  s.full_blocks = s.found_blocks = found_blocks;
+  s.done = s.computed = found_blocks * config.block_tokens;
   s.table = std::move(found);
   for (std::uint32_t i = 0; i < missing; ++i)
     s.table.push_back(*pool.take());
-  s.full_blocks = s.found_blocks = found_blocks;
-  s.done = s.computed = found_blocks * config.block_tokens;
+  if (has_windows())
+    start_windows(s, found_blocks);
   return true;
 }
 

@@ -65,6 +65,8 @@ void scheduler::content::settle(const flight_row& row, const gpu::row_result& re
   if (const auto prompt = s.request.prompt_tokens; row.is_chunk && row.begin < prompt)
     counters.prompt_tokens_computed += std::min(row.end, prompt) - row.begin;
   register_full_blocks(s);
+  if (has_windows())
+    slide(s);
   if (s.request.mode == sequence_mode::prefill_only) {
     report_prefill(s, row.draws ? result.token : std::nullopt, events);
     return;
@@ -82,6 +84,8 @@ void scheduler::content::register_full_blocks(sequence& s) {
     const auto tokens = std::span<const token_id>{s.tokens}.subspan(std::size_t{s.full_blocks} * config.block_tokens,
                                                                     config.block_tokens);
     s.content = pool.complete(s.table[s.full_blocks], tokens, s.hashes[s.full_blocks], s.content);
+    if (has_windows())
+      complete_window(s, s.content);
   }
 }
 
@@ -105,8 +109,11 @@ void scheduler::content::report_prefill(sequence& s, const std::optional<sampled
   const auto finished = first ? static_cast<std::uint32_t>(s.table.size()) : s.done / config.block_tokens;
   if (finished > s.reported_blocks || first) {
     const auto begin = s.table.begin();
-    events.prefills.push_back(
-      {s.request.id, s.reported_blocks, {begin + s.reported_blocks, begin + finished}, first, s.cached_tokens});
+    events.prefills.push_back({s.request.id,
+                               {block_run{s.reported_blocks, {begin + s.reported_blocks, begin + finished}},
+                                windows_between(s, s.reported_blocks, finished)},
+                               first,
+                               s.cached_tokens});
     s.reported_blocks = finished;
   }
   if (first) {

@@ -46,6 +46,8 @@ struct scheduler::content {
   struct blocked_start {
     std::uint64_t arrival = 0;
     std::uint64_t pool_changes = 0;
+    std::uint64_t window_changes = 0;
+    std::uint32_t windows_claimed = 0;
     std::size_t running = 0;
     friend bool operator==(const blocked_start&, const blocked_start&) = default;
   };
@@ -68,8 +70,29 @@ struct scheduler::content {
   void plan_prefills(draft&);
   std::vector<sequence*> decoders(const draft&) const;
   bool has_block_for(sequence&, std::uint32_t position);
+  bool take_blocks(sequence&, std::uint32_t count);
   void preempt(sequence&);
   void add_row(draft&, sequence&, std::uint32_t count);
+
+  // scheduler_windows.cpp
+  bool has_windows() const { return config.window_tokens != 0; }
+  /// The first block of the sliding group that a position sees.
+  std::uint32_t first_window_block(std::uint32_t position) const;
+  /// Blocks of the sliding group that nobody is sure to get.
+  std::uint32_t unclaimed_windows() const;
+  std::uint32_t window_headroom() const;
+  /// What a sequence of so many tokens claims when it starts.
+  std::uint32_t window_claim_of(std::uint32_t tokens) const;
+  std::uint32_t usable_prefix(const std::vector<block_id>& found) const;
+  void start_windows(sequence&, std::uint32_t found_blocks);
+  bool take_windows(sequence&, std::uint32_t blocks);
+  std::uint32_t reach_of_windows(const sequence&, std::uint32_t end) const;
+  void claim_windows(sequence&, std::uint32_t blocks);
+  void complete_window(sequence&, content_id);
+  void complete_landed_windows(sequence&, std::uint32_t blocks);
+  void slide(sequence&);
+  void drop_windows(sequence&);
+  block_run windows_between(const sequence&, std::uint32_t begin, std::uint32_t end) const;
 
   // scheduler_completion.cpp
   void complete(const gpu::step_result&, scheduler_events&);
@@ -110,11 +133,18 @@ struct scheduler::content {
 
   // scheduler_check.cpp
   std::optional<std::string> check() const;
+  std::optional<std::string> check_blocks() const;
+  std::optional<std::string> check_windows(const sequence&) const;
   std::optional<std::string> check_sequence(const sequence&) const;
   std::optional<std::string> check_flights() const;
 
   scheduler_config config;
+  /// The full group.
   block_pool pool;
+  /// The sliding group. The key of a block is the content of the full group's block of the same tokens.
+  block_ledger windows;
+  /// What sequences are sure to get of it, together.
+  std::uint32_t windows_claimed = 0;
   std::unordered_map<request_id, std::unique_ptr<sequence>> sequences;
   /// Those with rows in flight only.
   std::vector<std::unique_ptr<sequence>> ended;
@@ -129,8 +159,12 @@ struct scheduler::content {
   std::vector<slot_id> free_slots;
   /// Closes that go out with the next step.
   std::vector<slot_id> closes;
-  /// Blocks that a writer may still write into, by the sequence that they were reserved for.
-  std::unordered_map<request_id, std::vector<block_id>> quarantine;
+  /// Blocks of each group that a writer may still write into, by the sequence that they were reserved for.
+  struct quarantined {
+    std::vector<block_id> blocks;
+    std::vector<block_id> windows;
+  };
+  std::unordered_map<request_id, quarantined> quarantine;
   blocked_start blocked;
   std::uint64_t arrivals = 0;
   std::uint64_t last_step = 0;

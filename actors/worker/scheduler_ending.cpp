@@ -52,6 +52,7 @@ void scheduler::content::bury(sequence& s) {
 void scheduler::content::drop_table(sequence& s) {
   for (; !s.table.empty(); s.table.pop_back())
     pool.drop(s.table.back());
+  drop_windows(s);
 }
 
 void scheduler::content::close_slot(sequence& s) {
@@ -98,6 +99,7 @@ void scheduler::content::fail_all(errc code, const std::string& context, schedul
   }
   closes.clear();
   pool.forget_contents();
+  windows.forget_contents();
 }
 
 } // namespace troupe

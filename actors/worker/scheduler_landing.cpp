@@ -21,6 +21,7 @@ void scheduler::content::landed(request_id id, const sampled_token& first, std::
   s->cached_tokens = std::min(cached_tokens, s->request.prompt_tokens);
   s->computed = s->done = s->length();
   s->prefilling = false;
+  complete_landed_windows(*s, s->full_blocks);
   register_full_blocks(*s);
   unlist(*s);
   // Should it be preempted, its prompt is computed here.
@@ -34,8 +35,12 @@ void scheduler::content::landing_broken(request_id id, std::uint32_t valid_token
   auto* s = find_landing(id);
   if (s == nullptr)
     return;
-  s->done = std::max(s->done, std::min(valid_tokens, s->length()));
-  register_full_blocks(*s);
+  const auto valid = std::min(valid_tokens, s->length());
+  complete_landed_windows(*s, valid / config.block_tokens);
+  if (valid > s->done) {
+    s->done = valid;
+    register_full_blocks(*s);
+  }
   if (writer == landing_writer::may_still_write)
     quarantine_missing(*s);
   s->request.mode = sequence_mode::aggregated;
@@ -44,12 +49,17 @@ void scheduler::content::landing_broken(request_id id, std::uint32_t valid_token
 
 /// Moves the blocks that the writer may still write into from the table into quarantine.
 void scheduler::content::quarantine_missing(sequence& s) {
-  if (s.table.size() == s.full_blocks)
+  const auto landed_windows = std::max(s.full_windows, s.slid_blocks);
+  if (s.table.size() == s.full_blocks && s.window_table.size() <= landed_windows)
     return;
-  auto& blocks = quarantine[s.request.id];
+  auto& [blocks, window_blocks] = quarantine[s.request.id];
   for (; s.table.size() > s.full_blocks; s.table.pop_back()) {
     pool.quarantine(s.table.back());
     blocks.push_back(s.table.back());
+  }
+  for (; s.window_table.size() > landed_windows; s.window_table.pop_back()) {
+    windows.quarantine(s.window_table.back());
+    window_blocks.push_back(s.window_table.back());
   }
 }
 
@@ -57,8 +67,10 @@ void scheduler::content::release_landing(request_id id) {
   const auto node = quarantine.extract(id);
   if (node.empty())
     return;
-  for (const auto b : node.mapped())
+  for (const auto b : node.mapped().blocks)
     pool.readmit(b);
+  for (const auto b : node.mapped().windows)
+    windows.readmit(b);
 }
 
 } // namespace troupe

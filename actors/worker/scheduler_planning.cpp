@@ -73,14 +73,25 @@ std::vector<sequence*> scheduler::content::decoders(const draft& d) const {
   return all;
 }
 
-/// Whether the table reaches `position`, after taking a block for it, if need be from the sequence
+/// Gives it blocks up to the `count`th of its tables, as far as there are any; false if it lacks one.
+bool scheduler::content::take_blocks(sequence& s, std::uint32_t count) {
+  while (s.table.size() < count) {
+    const auto b = pool.take();
+    if (!b)
+      return false;
+    s.table.push_back(*b);
+  }
+  return !has_windows() || take_windows(s, count);
+}
+
+/// Whether its tables reach `position`, after taking blocks for it, if need be from the sequence
 /// that comes last. False while blocks are on their way back, or if it was itself the last.
 bool scheduler::content::has_block_for(sequence& s, std::uint32_t position) {
-  while (position / config.block_tokens >= s.table.size()) {
-    if (const auto b = pool.take()) {
-      s.table.push_back(*b);
-      continue;
-    }
+  const auto count = position / config.block_tokens + 1;
+  while (!take_blocks(s, count)) {
+    // Its own chunk in flight holds more than its share, and gives it back.
+    if (has_windows() && s.steps_out > 0 && count - s.slid_blocks > window_share(config))
+      return false;
     const auto is_draining = [](const sequence* x) { return x->state == sequence_state::draining; };
     if (!ended.empty() || std::ranges::any_of(running, is_draining))
       return false;
@@ -109,8 +120,16 @@ void scheduler::content::plan_prefills(draft& d) {
   for (auto* s : running) {
     if (d.tokens_left == 0 || d.rows_left == 0)
       return;
-    if (s->state == sequence_state::running && s->left_to_prefill() > 0)
-      add_row(d, *s, std::min({s->left_to_prefill(), config.chunk_tokens_max, d.tokens_left}));
+    if (s->state != sequence_state::running || s->left_to_prefill() == 0)
+      continue;
+    auto end = s->computed + std::min({s->left_to_prefill(), config.chunk_tokens_max, d.tokens_left});
+    if (has_windows()) {
+      end = reach_of_windows(*s, end);
+      if (end <= s->computed)
+        continue; // a step of its own in flight gives blocks back
+      take_windows(*s, blocks_of(end));
+    }
+    add_row(d, *s, end - s->computed);
   }
 }
 
@@ -132,9 +151,13 @@ void scheduler::content::add_row(draft& d, sequence& s, std::uint32_t count) {
     r.tokens_count = count;
     step.tokens.insert(step.tokens.end(), s.tokens.begin() + begin, s.tokens.begin() + end);
   }
-  r.blocks_begin = static_cast<std::uint32_t>(step.blocks.size());
-  r.blocks_count = blocks_of(end);
-  step.blocks.insert(step.blocks.end(), s.table.begin(), s.table.begin() + r.blocks_count);
+  const auto add_table = [&](gpu::block_range& range, const std::vector<block_id>& table) {
+    range = {static_cast<std::uint32_t>(step.blocks.size()), blocks_of(end)};
+    step.blocks.insert(step.blocks.end(), table.begin(), table.begin() + range.count);
+  };
+  add_table(r.tables[0], s.table);
+  if (has_windows())
+    add_table(r.tables[1], s.window_table);
   const bool draws = end == s.length() + s.samples_out;
   r.want = draws ? gpu::row_want::sample : gpu::row_want::none;
   d.out.rows.push_back({&s, begin, end, s.prefilling, draws});

@@ -44,6 +44,15 @@ struct sequence {
   std::uint32_t length_max = 0;
   /// Blocks of positions 0 … ; may reach further than `computed`.
   std::vector<block_id> table;
+  /// The same in the sliding group, if there is one: no_block before slid_blocks.
+  std::vector<block_id> window_table;
+  /// Leading entries of window_table that no position to be computed sees.
+  std::uint32_t slid_blocks = 0;
+  /// Leading entries of window_table that are full and computed, or slid out. In a landing it may be less than
+  /// full_blocks, else it is the same.
+  std::uint32_t full_windows = 0;
+  /// Blocks of the sliding group that it is sure to get, those that it holds included.
+  std::uint32_t window_claim = 0;
   /// Sequence hashes of leading blocks, as far as somebody asked for them.
   std::vector<std::uint64_t> hashes;
   /// Leading entries of the table that are full and computed.
@@ -75,6 +84,7 @@ struct sequence {
   /// prefill_only: table entries that were reported as computed.
   std::uint32_t reported_blocks = 0;
 
+  std::uint32_t window_blocks() const { return static_cast<std::uint32_t>(window_table.size()) - slid_blocks; }
   std::uint32_t length() const { return static_cast<std::uint32_t>(tokens.size()); }
   std::uint32_t left_to_prefill() const { return prefilling ? length() - computed : 0; }
   /// Whether another token may be drawn, those in flight counted.

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
@@ -37,7 +40,8 @@ public:
       return;
     }
     info_ = (*executor)->info();
-    memory_ = (*executor)->kv_memory(0);
+    for (std::size_t g = 0; g < info_.groups.size(); ++g)
+      memories_.push_back((*executor)->kv_memory(g));
     scheduler_ = std::make_unique<scheduler>(capped(config_.limits));
     device_ = spawn_device(*self_, std::move(*executor));
     set_endpoint(std::move(endpoint));
@@ -49,23 +53,34 @@ public:
 
   troupe::scheduler& sequences() { return *scheduler_; }
   const gpu::executor_info& info() const { return info_; }
-  const gpu::cache_group& group() const { return info_.groups.front(); }
-  const region_view& memory() const { return memory_; }
+  const std::vector<gpu::cache_group>& groups() const { return info_.groups; }
+  std::uint32_t block_tokens() const { return info_.groups.front().block_tokens; }
+  std::vector<std::uint64_t> block_bytes() const {
+    std::vector<std::uint64_t> all;
+    for (auto& group : info_.groups)
+      all.push_back(group.block_bytes);
+    return all;
+  }
+  /// What a block of a cache group holds.
+  std::span<const std::byte> content(std::size_t group, block_id block) const {
+    auto bytes = info_.groups[group].block_bytes;
+    return {memories_[group].data + block * bytes, bytes};
+  }
   const worker_config& config() const { return config_; }
   worker_metrics& metrics() { return metrics_; }
   bool draining() const { return draining_; }
   steady_time now() const { return self_->clock().now(); }
 
   /// Null while the node's endpoint is down or has not registered our memory yet.
-  transport_endpoint_actor endpoint() const { return region_ ? endpoint_ : transport_endpoint_actor{}; }
-  /// REQUIRES: endpoint() is not null
-  region_id region() const { return region_->region; }
+  transport_endpoint_actor endpoint() const { return registered() ? endpoint_ : transport_endpoint_actor{}; }
+  /// Of a cache group. REQUIRES: endpoint() is not null
+  region_id region(std::size_t group) const { return regions_[group]->region; }
   /// 0 while endpoint() is null.
-  transport_peer endpoint_id() const { return region_ ? region_->endpoint : transport_peer{}; }
+  transport_peer endpoint_id() const { return registered() ? regions_.front()->endpoint : transport_peer{}; }
   bool is_endpoint(const caf::actor_addr& who) const { return endpoint_ && endpoint_.address() == who; }
   void lose_endpoint() {
     endpoint_ = transport_endpoint_actor{};
-    region_.reset();
+    regions_.assign(memories_.size(), std::nullopt);
     directory_ = {}; // its record names the lost one
   }
 
@@ -75,18 +90,23 @@ public:
       return;
     endpoint_ = endpoint;
     self_->monitor(endpoint_);
-    self_->request(endpoint_, config_.answer_time_max, register_region{memory_}, caf::actor_cast<kv_sink_actor>(self_))
-      .then(
-        [this, endpoint](const region_registered& registered) {
-          if (endpoint != endpoint_)
-            return;
-          region_ = registered;
-          directory_ = {}; // its record lacks the endpoint
-          greet();
-        },
-        [](const caf::error&) {
-          // It is down: its supervisor sends the next one. Until then prompts are prefilled here.
-        });
+    for (std::size_t g = 0; g < memories_.size(); ++g)
+      self_
+        ->request(endpoint_, config_.answer_time_max, register_region{memories_[g]},
+                  caf::actor_cast<kv_sink_actor>(self_))
+        .then(
+          [this, endpoint, g](const region_registered& what) {
+            if (endpoint != endpoint_)
+              return;
+            regions_[g] = what;
+            if (!registered())
+              return;
+            directory_ = {}; // its record lacks the endpoint
+            greet();
+          },
+          [](const caf::error&) {
+            // It is down: its supervisor sends the next one. Until then prompts are prefilled here.
+          });
   }
 
   /// Submits what can run, and hands the scheduler's events to the worker, until nothing changes.
@@ -107,9 +127,9 @@ public:
     auto load = scheduler_->load();
     return {config_.id,
             config_.worker_epoch,
-            load.blocks,
-            load.free_blocks,
-            load.quarantined_blocks,
+            load.tightest().blocks,
+            load.tightest().free_blocks,
+            load.tightest().quarantined_blocks,
             load.running + load.landing,
             load.queued,
             load.prefill_tokens,
@@ -131,10 +151,18 @@ public:
   }
 
 private:
+  bool registered() const {
+    return !regions_.empty() && std::ranges::all_of(regions_, [](auto& region) { return region.has_value(); });
+  }
+
   scheduler_config capped(scheduler_config limits) const {
     auto& group = info_.groups.front();
     limits.blocks = group.blocks;
     limits.block_tokens = group.block_tokens;
+    if (info_.groups.size() > 1) {
+      limits.window_tokens = info_.groups[1].window_tokens;
+      limits.window_blocks = info_.groups[1].blocks;
+    }
     limits.context_tokens = info_.context_tokens;
     limits.slots = info_.slots_max;
     limits.rows_max = std::min(limits.rows_max, info_.rows_max);
@@ -223,9 +251,9 @@ private:
                          info_.fingerprint,
                          info_.numerics,
                          roles_,
-                         group().block_tokens,
-                         group().block_bytes,
-                         group().blocks,
+                         block_tokens(),
+                         block_bytes(),
+                         info_.groups.front().blocks,
                          info_.context_tokens,
                          endpoint_id(),
                          info_.description};
@@ -241,12 +269,14 @@ private:
   std::function<bool()> is_settled_;
   worker_metrics metrics_;
   gpu::executor_info info_;
-  region_view memory_;
+  /// Of each cache group.
+  std::vector<region_view> memories_;
   std::unique_ptr<scheduler> scheduler_;
   scheduler_events events_;
   device_actor device_;
   transport_endpoint_actor endpoint_;
-  std::optional<region_registered> region_;
+  /// Of each cache group, as far as the endpoint has registered them.
+  std::vector<std::optional<region_registered>> regions_;
   /// The directory that knows this worker as it is.
   caf::actor_addr directory_;
   bool draining_ = false;

@@ -6,9 +6,10 @@
 
 namespace troupe {
 
-worker_metrics::worker_metrics(caf::actor_system& system, worker_id id, const std::string& role) {
-  auto& registry = system.metrics();
-  auto worker = std::to_string(id.value);
+worker_metrics::worker_metrics(caf::actor_system& system, worker_id id, const std::string& role)
+  : registry_(&system.metrics()), worker_(std::to_string(id.value)), role_(role) {
+  auto& registry = *registry_;
+  auto& worker = worker_;
   auto gauge = [&](std::string_view name, std::string_view help) {
     return registry.gauge_family("troupe.worker", std::string{name}, {"worker", "role"}, std::string{help})
       ->get_or_add({{"worker", worker}, {"role", role}});
@@ -18,9 +19,6 @@ worker_metrics::worker_metrics(caf::actor_system& system, worker_id id, const st
       .counter_family("troupe.worker", std::string{name}, {"worker", "role"}, std::string{help}, "1", true)
       ->get_or_add({{"worker", worker}, {"role", role}});
   };
-  blocks_ = gauge("kv-blocks", "KV blocks of the pool.");
-  free_blocks_ = gauge("kv-blocks-free", "KV blocks that no sequence references; cached ones count as free.");
-  quarantined_blocks_ = gauge("kv-blocks-quarantined", "KV blocks that a broken landing may still write.");
   running_ = gauge("sequences-running", "Sequences that hold KV blocks.");
   queued_ = gauge("sequences-queued", "Sequences that wait.");
   steps_ = counter("steps", "Steps computed.");
@@ -37,10 +35,27 @@ worker_metrics::worker_metrics(caf::actor_system& system, worker_id id, const st
   stale_messages = counter("stale-messages", "Messages of an earlier epoch or for unknown requests.");
 }
 
+worker_metrics::block_gauges worker_metrics::register_blocks(std::size_t group) const {
+  auto gauge = [&](std::string_view name, std::string_view help) {
+    return registry_->gauge_family("troupe.worker", std::string{name}, {"worker", "role", "group"}, std::string{help})
+      ->get_or_add({{"worker", worker_}, {"role", role_}, {"group", group == 0 ? "full" : "sliding"}});
+  };
+  return {gauge("kv-blocks", "KV blocks of the cache group."),
+          gauge("kv-blocks-free", "KV blocks that no sequence references; cached ones count as free."),
+          gauge("kv-blocks-quarantined", "KV blocks that a broken landing may still write.")};
+}
+
 void worker_metrics::update(const scheduler_load& load, const scheduler_counters& now) {
-  blocks_->value(load.blocks);
-  free_blocks_->value(load.free_blocks);
-  quarantined_blocks_->value(load.quarantined_blocks);
+  for (std::size_t g = 0; g < blocks_.size(); ++g) {
+    const auto& group = load.groups[g];
+    if (group.blocks == 0)
+      continue;
+    if (!blocks_[g])
+      blocks_[g] = register_blocks(g);
+    blocks_[g]->all->value(group.blocks);
+    blocks_[g]->free->value(group.free_blocks);
+    blocks_[g]->quarantined->value(group.quarantined_blocks);
+  }
   running_->value(load.running + load.landing);
   queued_->value(load.queued);
   auto add = [](caf::telemetry::int_counter* c, std::uint64_t before, std::uint64_t after) {

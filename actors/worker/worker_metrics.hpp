@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <optional>
 #include <string>
 
 #include <caf/fwd.hpp>
@@ -31,9 +33,17 @@ public:
   caf::telemetry::int_counter* stale_messages;
 
 private:
-  caf::telemetry::int_gauge* blocks_;
-  caf::telemetry::int_gauge* free_blocks_;
-  caf::telemetry::int_gauge* quarantined_blocks_;
+  struct block_gauges {
+    caf::telemetry::int_gauge* all;
+    caf::telemetry::int_gauge* free;
+    caf::telemetry::int_gauge* quarantined;
+  };
+  /// Of each cache group; that of a group without blocks is not registered.
+  block_gauges register_blocks(std::size_t group) const;
+  std::array<std::optional<block_gauges>, gpu::groups_max> blocks_;
+  caf::telemetry::metric_registry* registry_;
+  std::string worker_;
+  std::string role_;
   caf::telemetry::int_gauge* running_;
   caf::telemetry::int_gauge* queued_;
   caf::telemetry::int_counter* steps_;

@@ -29,7 +29,7 @@ void rotate(const float* in, std::uint32_t width, rope_pairs pairs, const float*
 /// How many tokens from the first on are consecutive ones of its sequence, at most `most`.
 std::uint32_t run_of(std::span<const forward_token> tokens, std::uint32_t most) {
   std::uint32_t count = 1;
-  while (count < most && count < tokens.size() && tokens[count].table == tokens[0].table
+  while (count < most && count < tokens.size() && tokens[count].tables == tokens[0].tables
          && tokens[count].position == tokens[0].position + count)
     ++count;
   return count;
@@ -85,22 +85,26 @@ void host_model::prepare_head(const float* in, std::uint32_t token, std::uint32_
 }
 
 float* host_model::keys_of(std::uint32_t layer, std::uint32_t kv_head) const {
-  return reinterpret_cast<float*>(kv_.data() + layer * group_.keys.layer + kv_head * group_.keys.head);
+  const auto& [shape, memory] = group_of(layer);
+  return reinterpret_cast<float*>(memory.data() + places_[layer].layer * shape.keys.layer + kv_head * shape.keys.head);
 }
 
 float* host_model::values_of(std::uint32_t layer, std::uint32_t kv_head) const {
-  return reinterpret_cast<float*>(kv_.data() + group_.values_offset + layer * group_.values.layer
-                                  + kv_head * group_.values.head);
+  const auto& [shape, memory] = group_of(layer);
+  return reinterpret_cast<float*>(memory.data() + shape.values_offset + places_[layer].layer * shape.values.layer
+                                  + kv_head * shape.values.head);
 }
 
 void host_model::store_kv(std::span<const forward_token> tokens, const host_layer& weights, std::uint32_t layer) {
   const auto& c = config();
-  const auto key_stride = group_.keys.dim / sizeof(float), value_stride = group_.values.token / sizeof(float);
+  const auto group = places_[layer].group;
+  const auto& shape = kv_[group].shape;
+  const auto key_stride = shape.keys.dim / sizeof(float), value_stride = shape.values.token / sizeof(float);
   pool_->parallel_for(static_cast<std::uint32_t>(tokens.size()), tokens_grain, [&](auto begin, auto end, auto) {
     for (auto t = begin; t < end; ++t) {
       const auto position = tokens[t].position;
-      const auto block = tokens[t].table[position / group_.block_tokens] * group_.block_bytes / sizeof(float);
-      const auto in_block = position % group_.block_tokens;
+      const auto block = tokens[t].tables[group][position / shape.block_tokens] * shape.block_bytes / sizeof(float);
+      const auto in_block = position % shape.block_tokens;
       for (std::uint32_t h = 0; h < c.kv_heads; ++h) {
         float* key = key_.row(t) + h * c.head_width;
         prepare_head(key, t, layer, weights.key_norm, key);
@@ -134,16 +138,18 @@ void host_model::attend_range(std::span<const forward_token> tokens, const host_
   const auto shared = c.heads_per_kv();
   const auto runs = static_cast<std::uint32_t>(runs_.size());
   const auto head_padded = padded(c.head_width);
+  const auto group = places_[layer].group;
+  const auto& shape = kv_[group].shape;
   float* queries = head_scratch_.row(thread);
   float* outs = queries + attention_rows_max * head_padded;
   std::array<float, bounds::head_width_max> head;
   attention a{.query = queries,
               .out = outs,
               .width = head_padded,
-              .block_stride = group_.block_bytes / sizeof(float),
-              .key_stride = group_.keys.dim / sizeof(float),
-              .value_stride = group_.values.token / sizeof(float),
-              .block_tokens = group_.block_tokens,
+              .block_stride = shape.block_bytes / sizeof(float),
+              .key_stride = shape.keys.dim / sizeof(float),
+              .value_stride = shape.values.token / sizeof(float),
+              .block_tokens = shape.block_tokens,
               .scale = c.attention_scale,
               .scores = outs + attention_rows_max * head_padded};
   if (c.layers[layer].window != 0)
@@ -156,7 +162,7 @@ void host_model::attend_range(std::span<const forward_token> tokens, const host_
     a.tokens = run.count;
     a.keys = keys_of(layer, kv_head);
     a.values = values_of(layer, kv_head);
-    a.table = tokens[run.first].table;
+    a.table = tokens[run.first].tables[group];
     a.positions = tokens[run.first].position + 1;
     const auto for_each_row = [&](auto f) {
       for (std::uint32_t i = 0; i < a.tokens * a.heads; ++i)

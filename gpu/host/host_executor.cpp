@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include <array>
 #include <cassert>
 #include <condition_variable>
 #include <mutex>
@@ -114,16 +115,18 @@ private:
       const auto& r = s.rows[i];
       if (!queue_.slots()[r.slot.value])
         return "row " + std::to_string(i) + ": slot " + std::to_string(r.slot.value) + " is not open";
-      const auto* table = s.blocks.data() + r.blocks_begin;
+      std::array<const block_id*, groups_max> tables{};
+      for (std::size_t g = 0; g < info.groups.size(); ++g)
+        tables[g] = s.blocks.data() + r.tables[g].begin;
       if (r.from) {
         const auto token = recent_.find(*r.from);
         if (!token)
           return "row " + std::to_string(i) + ": row " + std::to_string(r.from->row) + " of step "
                  + std::to_string(r.from->step.value) + " drew no token that is still known";
-        tokens_.push_back({*token, r.position, table});
+        tokens_.push_back({*token, r.position, tables});
       }
       for (std::uint32_t t = 0; t < r.tokens_count; ++t)
-        tokens_.push_back({s.tokens[r.tokens_begin + t], r.position + t, table});
+        tokens_.push_back({s.tokens[r.tokens_begin + t], r.position + t, tables});
       if (r.want == row_want::sample) {
         wanted_.push_back(static_cast<std::uint32_t>(tokens_.size() - 1));
         sampled_rows_.push_back(i);
@@ -206,9 +209,9 @@ public:
   }
 
   region_view kv_memory(std::size_t group) override {
-    if (group != 0)
+    auto view = runner_->model().kv_memory(group);
+    if (view.data == nullptr)
       return {};
-    auto view = runner_->model().kv_memory();
     view.keep_alive = runner_;
     return view;
   }
@@ -224,7 +227,7 @@ executor_info info_of(const host_model& model, const host_executor_options& opti
   info.fingerprint = model.fingerprint();
   info.numerics = model.numerics();
   info.description = "host/" + std::string{to_string(model.path())};
-  info.groups = {model.group()};
+  info.groups = model.groups();
   info.vocabulary = model.config().vocabulary;
   info.context_tokens = model.config().context_tokens;
   info.rows_max = options.rows_max;
@@ -249,7 +252,8 @@ expected<std::unique_ptr<executor>, error> make_host_executor(std::shared_ptr<co
   const auto path = choose_simd_path(options.simd);
   if (!path)
     return unexpected{path.error()};
-  auto model = host_model::make(std::move(weights), *pool, *path, options.kv_blocks, options.block_tokens);
+  const std::array kv_blocks{options.kv_blocks, options.window_blocks == 0 ? options.kv_blocks : options.window_blocks};
+  auto model = host_model::make(std::move(weights), *pool, *path, kv_blocks, options.block_tokens);
   if (!model)
     return unexpected{model.error()};
   auto logits = mapped_memory::make(std::uint64_t{options.rows_max} * (*model)->logits_stride() * sizeof(float));

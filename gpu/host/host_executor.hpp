@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "gpu/executor.hpp"
 #include "gpu/host/compute_pool.hpp"
@@ -13,8 +14,10 @@
 namespace troupe::gpu::host {
 
 struct host_executor_options {
-  /// Blocks of the KV pool; their memory is taken as it is touched.
+  /// Blocks of the full group; their memory is taken as it is touched.
   std::uint32_t kv_blocks = 0;
+  /// Blocks of the sliding group, if the model has one; 0: kv_blocks.
+  std::uint32_t window_blocks = 0;
   std::uint32_t block_tokens = 16;
   std::uint32_t slots_max = 64;
   std::uint32_t rows_max = 64;
@@ -27,8 +30,10 @@ struct host_executor_options {
   std::optional<simd_path> simd;
 };
 
-/// Bytes of one KV block: what a KV memory limit is divided by.
-std::uint64_t kv_block_bytes(const host_weights&, std::uint32_t block_tokens);
+/// The cache groups of a model, with no blocks yet: what a limit of KV memory is divided by. Layers that see a window
+/// only are a sliding group of their own if others see all. Where none does, all are in the full group and the windows
+/// are masks: what a block of a window holds is named by the full group's block of the same tokens.
+std::vector<cache_group> kv_groups(const host_weights&, std::uint32_t block_tokens);
 
 /// An executor of Llama models on the CPU. Executors that share a pool take turns, step by step.
 /// errc::unsupported for a path that the CPU does not run, errc::invalid_step for a bound of zero,

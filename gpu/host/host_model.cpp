@@ -16,11 +16,19 @@ namespace troupe::gpu::host {
 
 namespace {
 
-cache_group make_group(const model_config& config, std::uint32_t blocks, std::uint32_t block_tokens) {
+/// Whether a layer forgets tokens before the context ends.
+bool slides(const layer_config& layer, const model_config& config) {
+  return layer.window != 0 && layer.window < config.context_tokens;
+}
+
+bool has_full_layer(const model_config& config) {
+  return !std::ranges::all_of(config.layers, [&](const auto& layer) { return slides(layer, config); });
+}
+
+cache_group make_group(const model_config& config, std::size_t layers, std::uint32_t block_tokens) {
   cache_group group;
-  group.layers = static_cast<std::uint16_t>(config.layers.size());
+  group.layers = static_cast<std::uint16_t>(layers);
   group.block_tokens = static_cast<std::uint16_t>(block_tokens);
-  group.blocks = blocks;
   // A head's width is padded with zeros to whole vectors. Keys lie column by column, so that a vector holds a column of
   // 16 positions: scores then need no sum across lanes.
   const std::uint64_t width = padded(config.head_width), tokens = padded(block_tokens), bytes = sizeof(float);
@@ -28,7 +36,7 @@ cache_group make_group(const model_config& config, std::uint32_t blocks, std::ui
   group.values = {.head = width * block_tokens * bytes, .token = width * bytes, .dim = bytes};
   group.values_offset = config.kv_heads * group.keys.head;
   group.keys.layer = group.values.layer = group.values_offset + config.kv_heads * group.values.head;
-  group.block_bytes = group.keys.layer * config.layers.size();
+  group.block_bytes = group.keys.layer * layers;
   return group;
 }
 
@@ -37,29 +45,41 @@ std::uint32_t row_stride(std::uint32_t columns) { return padded(columns) + lanes
 
 } // namespace
 
-std::uint64_t kv_block_bytes(const host_weights& weights, std::uint32_t block_tokens) {
-  return make_group(weights.config(), 1, block_tokens).block_bytes;
+std::vector<cache_group> kv_groups(const host_weights& weights, std::uint32_t block_tokens) {
+  const auto& config = weights.config();
+  std::size_t sliding = 0;
+  std::uint32_t window = 0;
+  if (has_full_layer(config))
+    for (const auto& layer : config.layers)
+      if (slides(layer, config)) {
+        ++sliding;
+        window = std::max(window, layer.window);
+      }
+  std::vector<cache_group> groups{make_group(config, config.layers.size() - sliding, block_tokens)};
+  if (sliding > 0) {
+    groups.push_back(make_group(config, sliding, block_tokens));
+    groups.back().kind = group_kind::sliding;
+    groups.back().window_tokens = window;
+  }
+  return groups;
 }
 
 expected<std::unique_ptr<host_model>, error> host_model::make(std::shared_ptr<const host_weights> weights,
                                                               compute_pool& pool, simd_path path,
-                                                              std::uint32_t kv_blocks, std::uint32_t block_tokens) {
-  if (kv_blocks == 0 || block_tokens == 0 || block_tokens > std::numeric_limits<std::uint16_t>::max())
-    return fail(errc::invalid_step, std::to_string(kv_blocks) + " KV blocks of " + std::to_string(block_tokens)
-                                      + " tokens: both must be at least 1, a block at most 65535 tokens");
+                                                              const std::array<std::uint32_t, groups_max>& kv_blocks,
+                                                              std::uint32_t block_tokens) {
+  if (block_tokens == 0 || block_tokens > std::numeric_limits<std::uint16_t>::max())
+    return fail(errc::invalid_step,
+                "KV blocks of " + std::to_string(block_tokens) + " tokens: at least 1 and at most 65535 are possible");
   std::unique_ptr<host_model> model{new host_model};
-  model->group_ = make_group(weights->config(), kv_blocks, block_tokens);
-  if (model->group_.block_bytes > std::numeric_limits<std::int64_t>::max() / kv_blocks)
-    return fail(errc::resource, std::to_string(kv_blocks) + " KV blocks do not fit the address space");
-  // A file, so that other processes can write into it; where there are none, transports copy through sockets.
-  const auto kv_bytes = model->group_.block_bytes * kv_blocks;
-  auto kv = mapped_memory::make_shared(kv_bytes);
-  if (!kv)
-    kv = mapped_memory::make(kv_bytes);
-  if (!kv)
-    return unexpected{kv.error()};
-  model->kv_ = std::move(*kv);
+  for (const auto& shape : kv_groups(*weights, block_tokens)) {
+    auto group = make_kv_group(shape, kv_blocks[model->kv_.size()]);
+    if (!group)
+      return unexpected{group.error()};
+    model->kv_.push_back(std::move(*group));
+  }
   model->weights_ = std::move(weights);
+  model->place_layers();
   model->pool_ = &pool;
   model->path_ = path;
   model->kernels_ = &kernels_of(path);
@@ -71,6 +91,44 @@ expected<std::unique_ptr<host_model>, error> host_model::make(std::shared_ptr<co
   if (auto ok = model->make_scratch(); !ok)
     return unexpected{ok.error()};
   return model;
+}
+
+expected<host_model::kv_group, error> host_model::make_kv_group(cache_group shape, std::uint32_t blocks) {
+  if (blocks == 0)
+    return fail(errc::invalid_step, "0 KV blocks: there must be at least 1");
+  if (shape.block_bytes > std::numeric_limits<std::int64_t>::max() / blocks)
+    return fail(errc::resource, std::to_string(blocks) + " KV blocks do not fit the address space");
+  shape.blocks = blocks;
+  // A file, so that other processes can write into it; where there are none, transports copy through sockets.
+  const auto bytes = shape.block_bytes * blocks;
+  auto memory = mapped_memory::make_shared(bytes);
+  if (!memory)
+    memory = mapped_memory::make(bytes);
+  if (!memory)
+    return unexpected{memory.error()};
+  return kv_group{shape, std::move(*memory)};
+}
+
+void host_model::place_layers() {
+  std::array<std::uint32_t, groups_max> placed{};
+  for (const auto& layer : config().layers) {
+    const auto group = kv_.size() > 1 && slides(layer, config()) ? 1u : 0u;
+    places_.push_back({group, placed[group]++});
+  }
+}
+
+std::vector<cache_group> host_model::groups() const {
+  std::vector<cache_group> all;
+  for (const auto& group : kv_)
+    all.push_back(group.shape);
+  return all;
+}
+
+region_view host_model::kv_memory(std::size_t group) const {
+  if (group >= kv_.size())
+    return {};
+  const auto& memory = kv_[group].memory;
+  return {memory.data(), memory.bytes(), memory_kind::host, nullptr, memory.fd()};
 }
 
 expected<host_model::matrix, error> host_model::make_matrix(std::uint32_t rows, std::uint32_t columns) {
@@ -137,11 +195,15 @@ numerics_id host_model::numerics() const {
 }
 
 model_fingerprint host_model::fingerprint() const {
-  const auto &keys = group_.keys, &values = group_.values;
-  const std::array<std::uint64_t, 13> numbers{
-    weights_->hash(), numerics().value, group_.layers, group_.block_tokens, keys.layer, keys.head,           keys.token,
-    keys.dim,         values.layer,     values.head,   values.token,        values.dim, group_.values_offset};
-  return model_fingerprint{XXH3_64bits(numbers.data(), sizeof numbers)};
+  std::vector<std::uint64_t> numbers{weights_->hash(), numerics().value};
+  for (const auto& [shape, memory] : kv_) {
+    if (shape.kind != group_kind::full)
+      numbers.insert(numbers.end(), {static_cast<std::uint64_t>(shape.kind), shape.window_tokens});
+    numbers.insert(numbers.end(), {shape.layers, shape.block_tokens, shape.values_offset});
+    for (const auto& stride : {shape.keys, shape.values})
+      numbers.insert(numbers.end(), {stride.layer, stride.head, stride.token, stride.dim});
+  }
+  return model_fingerprint{XXH3_64bits(numbers.data(), numbers.size() * sizeof(std::uint64_t))};
 }
 
 std::uint32_t host_model::logits_stride() const { return row_stride(config().vocabulary); }

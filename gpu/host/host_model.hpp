@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -18,8 +19,9 @@ namespace troupe::gpu::host {
 struct forward_token {
   token_id token = 0;
   std::uint32_t position = 0;
-  /// Blocks of its sequence: entry i holds positions i × block_tokens and following, up to `position`.
-  const block_id* table = nullptr;
+  /// Blocks of its sequence in each cache group: entry i holds positions i × block_tokens and following, up to
+  /// `position`. Entries before the group's first_block() of the sequence's first token here are not read.
+  std::array<const block_id*, groups_max> tables{};
 };
 
 /// The forward pass of a decoder (model_config.hpp) over paged KV, without slots, sampling or queues: what
@@ -30,16 +32,19 @@ struct forward_token {
 /// prompt was cut, and on any number of threads.
 class host_model {
 public:
-  /// errc::resource if the KV memory cannot be mapped; errc::invalid_step for sizes of zero or beyond
-  /// what a cache_group describes. REQUIRES: the CPU supports `path`; the pool outlives the last forward().
+  /// `kv_blocks`: of each of kv_groups(). errc::resource if the KV memory cannot be mapped; errc::invalid_step for
+  /// sizes of zero or beyond what a cache_group describes. REQUIRES: the CPU supports `path`; the pool outlives the
+  /// last forward().
   static expected<std::unique_ptr<host_model>, error> make(std::shared_ptr<const host_weights>, compute_pool&,
-                                                           simd_path path, std::uint32_t kv_blocks,
+                                                           simd_path path,
+                                                           const std::array<std::uint32_t, groups_max>& kv_blocks,
                                                            std::uint32_t block_tokens);
 
   const model_config& config() const { return weights_->config(); }
   simd_path path() const { return path_; }
-  const cache_group& group() const { return group_; }
-  region_view kv_memory() { return {kv_.data(), kv_.bytes(), memory_kind::host, nullptr, kv_.fd()}; }
+  std::vector<cache_group> groups() const;
+  /// Nothing if there is no such group.
+  region_view kv_memory(std::size_t group) const;
   compute_pool& pool() { return *pool_; }
 
   /// See executor_info; the path and the kernels decide the numerics, those, the weights and the layout the
@@ -104,6 +109,20 @@ private:
   /// gate_ = f(gate · x) × (up · x)
   void multiply_gated(const host_ffn&, const matrix& x, std::uint32_t tokens);
 
+  /// A cache group and its blocks.
+  struct kv_group {
+    cache_group shape;
+    mapped_memory memory;
+  };
+  /// Where a layer's keys and values are.
+  struct kv_place {
+    std::uint32_t group = 0;
+    /// Index among the group's layers.
+    std::uint32_t layer = 0;
+  };
+  static expected<kv_group, error> make_kv_group(cache_group shape, std::uint32_t blocks);
+  void place_layers();
+  const kv_group& group_of(std::uint32_t layer) const { return kv_[places_[layer].group]; }
   /// First float of a kv head's keys or values in block 0.
   float* keys_of(std::uint32_t layer, std::uint32_t kv_head) const;
   float* values_of(std::uint32_t layer, std::uint32_t kv_head) const;
@@ -112,8 +131,9 @@ private:
   compute_pool* pool_ = nullptr; // not shared: a job must never be its last owner
   simd_path path_{};
   const kernel_table* kernels_ = nullptr;
-  cache_group group_;
-  mapped_memory kv_;
+  std::vector<kv_group> kv_;
+  /// One per layer.
+  std::vector<kv_place> places_;
 
   static expected<matrix, error> make_matrix(std::uint32_t rows, std::uint32_t columns);
   expected<void, error> make_scratch();

@@ -37,12 +37,32 @@ struct open_slot {
   }
 };
 
-executor_info info_of(const mock_options& o, const mock_kv& kv) {
+std::vector<mock_kv> make_kv(const mock_options& o) {
+  std::vector<mock_kv> kv;
+  cache_group shape;
+  shape.layers = o.layers;
+  shape.block_tokens = o.block_tokens;
+  shape.blocks = o.kv_blocks;
+  kv.emplace_back(shape, o.kv_memory);
+  if (o.window_tokens != 0) {
+    shape.kind = group_kind::sliding;
+    shape.window_tokens = o.window_tokens;
+    shape.layers = o.window_layers;
+    shape.blocks = o.window_blocks;
+    kv.emplace_back(shape, std::nullopt);
+  }
+  return kv;
+}
+
+executor_info info_of(const mock_options& o, const std::vector<mock_kv>& kv) {
   executor_info info;
   info.fingerprint.value = mix64(o.vocabulary ^ std::uint64_t{o.layers} << 32 ^ std::uint64_t{o.block_tokens} << 48);
+  if (o.window_tokens != 0)
+    info.fingerprint.value = mix64(info.fingerprint.value ^ o.window_tokens ^ std::uint64_t{o.window_layers} << 32);
   info.numerics.value = mix64(1);
   info.description = "mock";
-  info.groups = {kv.group()};
+  for (const auto& group : kv)
+    info.groups.push_back(group.group());
   info.vocabulary = o.vocabulary;
   info.context_tokens = o.context_tokens;
   info.rows_max = o.rows_max;
@@ -66,9 +86,8 @@ std::chrono::nanoseconds duration_of(const step& s, const time_model& time) {
 class mock_executor::device {
 public:
   explicit device(mock_options options)
-    : options_(std::move(options)), kv_(options_.layers, options_.kv_blocks, options_.block_tokens, options_.kv_memory),
-      info_(info_of(options_, kv_)), recent_(options_.steps_in_flight_max),
-      queue_(options_.slots_max, options_.steps_in_flight_max) {}
+    : options_(std::move(options)), kv_(make_kv(options_)), info_(info_of(options_, kv_)),
+      recent_(options_.steps_in_flight_max), queue_(options_.slots_max, options_.steps_in_flight_max) {}
 
   ~device() {
     {
@@ -89,7 +108,7 @@ public:
   }
 
   const executor_info& info() const { return info_; }
-  region_view memory() { return kv_.memory(); }
+  region_view memory(std::size_t group) { return group < kv_.size() ? kv_[group].memory() : region_view{}; }
   void on_done(std::function<void(step_result)> callback) { on_done_ = std::move(callback); }
 
   void change(slot_id slot, std::optional<open_slot> state) {
@@ -218,17 +237,13 @@ private:
                + " drew no token that is still known";
       input.push_back(*token);
     }
-    const auto table = s.blocks_of(r);
     const std::uint32_t end = r.position + static_cast<std::uint32_t>(input.size());
     if (end > slot.tokens.size() || !std::equal(input.begin(), input.end(), slot.tokens.begin() + r.position))
       return "its tokens are not those of slot " + std::to_string(r.slot.value) + " from position "
              + std::to_string(r.position);
-    for (auto p = r.position; p < end; ++p)
-      kv_.write(table, p, slot.prefixes[p]);
-    for (std::uint32_t p = 0; p < end; ++p)
-      if (!kv_.holds(table, p, slot.prefixes[p]))
-        return "KV of position " + std::to_string(p) + " in block "
-               + std::to_string(table[p / info_.groups[0].block_tokens]) + " is not of this sequence";
+    for (std::size_t g = 0; g < kv_.size(); ++g)
+      if (auto fault = run_group(g, s.blocks_of(r, g), r.position, end, slot))
+        return fault;
     if (r.want == row_want::none)
       return std::nullopt;
     if (end != slot.tokens.size())
@@ -237,6 +252,21 @@ private:
     result.logits_hash = slot.prefixes[end - 1];
     result.token = draw(slot.options, result.logits_hash);
     slot.add(result.token->token);
+    return std::nullopt;
+  }
+
+  /// Stores the positions from `begin` on, and looks at all that they see.
+  std::optional<std::string> run_group(std::size_t index, std::span<const block_id> table, std::uint32_t begin,
+                                       std::uint32_t end, const open_slot& slot) {
+    auto& kv = kv_[index];
+    const auto& group = kv.group();
+    for (auto p = begin; p < end; ++p)
+      kv.write(table, p, slot.prefixes[p]);
+    const auto window = group.window_tokens;
+    for (auto p = window != 0 && begin >= window ? begin + 1 - window : 0; p < end; ++p)
+      if (!kv.holds(table, p, slot.prefixes[p]))
+        return "KV of position " + std::to_string(p) + " in block " + std::to_string(table[p / group.block_tokens])
+               + (index == 0 ? "" : " of group " + std::to_string(index)) + " is not of this sequence";
     return std::nullopt;
   }
 
@@ -260,7 +290,7 @@ private:
 
   const mock_options options_;
   std::atomic<bool> is_slow_ = false;
-  mock_kv kv_; // of the thread that runs steps, as slots_ and recent_ are while a step runs
+  std::vector<mock_kv> kv_; // of the thread that runs steps, as slots_ and recent_ are while a step runs
   const executor_info info_;
   std::function<void(step_result)> on_done_;
   std::uint64_t submitted_ = 0; // of the submitting thread alone
@@ -278,8 +308,9 @@ private:
 
 expected<std::unique_ptr<mock_executor>, error> mock_executor::make(mock_options o) try {
   if (o.vocabulary == 0 || o.context_tokens == 0 || o.layers == 0 || o.kv_blocks == 0 || o.block_tokens == 0
-      || o.slots_max == 0 || o.rows_max == 0 || o.tokens_max == 0 || o.steps_in_flight_max < 2
-      || !(o.time.slowness >= 0) || std::ranges::any_of(o.drawn_tokens, [&](auto t) { return t >= o.vocabulary; }))
+      || (o.window_tokens != 0 && (o.window_blocks == 0 || o.window_layers == 0)) || o.slots_max == 0 || o.rows_max == 0
+      || o.tokens_max == 0 || o.steps_in_flight_max < 2 || !(o.time.slowness >= 0)
+      || std::ranges::any_of(o.drawn_tokens, [&](auto t) { return t >= o.vocabulary; }))
     return fail(errc::invalid_step,
                 "a mock executor needs bounds above zero, two steps in flight and tokens of its vocabulary");
   auto device = std::make_unique<mock_executor::device>(std::move(o));
@@ -323,7 +354,7 @@ errc mock_executor::submit(step s) {
   return device_->enqueue(std::move(s));
 }
 
-region_view mock_executor::kv_memory(std::size_t group) { return group == 0 ? device_->memory() : region_view{}; }
+region_view mock_executor::kv_memory(std::size_t group) { return device_->memory(group); }
 
 void mock_executor::release(std::uint32_t steps) { device_->release(steps); }
 bool mock_executor::run_one() { return device_->run_next(); }

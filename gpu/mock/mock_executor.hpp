@@ -55,6 +55,10 @@ struct mock_options {
   /// KV goes here, if it is large enough, e.g. so that other processes can write it; else into memory of its own.
   std::optional<region_view> kv_memory;
   std::uint16_t block_tokens = 16;
+  /// 0: no sliding group beside the full one.
+  std::uint32_t window_tokens = 0;
+  std::uint16_t window_layers = 1;
+  std::uint32_t window_blocks = 64;
   std::uint32_t slots_max = 64;
   std::uint32_t rows_max = 64;
   std::uint32_t tokens_max = 4096;
@@ -69,9 +73,9 @@ struct mock_options {
 ///
 /// The next token is a hash of all earlier ones (and, unless greedy, of seed and choice), so a replayed
 /// sequence writes the same text. KV is real bytes: position p of a sequence gets a stamp made from its
-/// tokens 0 … p, and a step whose rows find any other stamp among their earlier positions fails with
-/// invalid_step naming position and block. So does a row whose tokens are not those of its slot. A
-/// block table, transfer, prefix share or preemption that goes wrong therefore cannot go unnoticed.
+/// tokens 0 … p, and a step whose rows find any other stamp among their earlier positions, in a sliding group among
+/// those that they see, fails with invalid_step naming position and block. So does a row whose tokens are not those of
+/// its slot. A block table, transfer, prefix share or preemption that goes wrong therefore cannot go unnoticed.
 class mock_executor final : public executor {
 public:
   /// errc::resource if memory or a thread is refused, errc::invalid_step for impossible options.

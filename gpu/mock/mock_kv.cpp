@@ -31,16 +31,12 @@ void for_each_stamp(const cache_group& group, std::span<const block_id> table, s
 
 std::uint64_t extend(std::uint64_t prefix, token_id token) { return mix64(prefix ^ (std::uint64_t{token} << 1 | 1)); }
 
-mock_kv::mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block_tokens,
-                 const std::optional<region_view>& memory) {
-  group_.layers = layers;
-  group_.block_tokens = block_tokens;
-  group_.blocks = blocks;
-  const auto head = sizeof(stamp) * block_tokens; // of one kv head
+mock_kv::mock_kv(const cache_group& shape, const std::optional<region_view>& memory) : group_(shape) {
+  const auto head = sizeof(stamp) * group_.block_tokens; // of one kv head
   group_.keys = group_.values = {2 * head, head, sizeof(stamp), sizeof(float)};
   group_.values_offset = head;
-  group_.block_bytes = group_.keys.layer * layers;
-  const auto bytes = group_.block_bytes * blocks;
+  group_.block_bytes = group_.keys.layer * group_.layers;
+  const auto bytes = group_.block_bytes * group_.blocks;
   if (memory && memory->bytes >= bytes) {
     memory_ = *memory;
     return;

@@ -17,9 +17,9 @@ std::uint64_t extend(std::uint64_t prefix, token_id token);
 /// prefix hash, and a hash of it with layer and part.
 class mock_kv {
 public:
-  /// In `memory`, if that is large enough; else in memory of its own.
-  mock_kv(std::uint16_t layers, std::uint32_t blocks, std::uint16_t block_tokens,
-          const std::optional<region_view>& memory);
+  /// `shape` needs kind, window, layers, block_tokens and blocks. In `memory`, if that is large enough; else in memory
+  /// of its own.
+  mock_kv(const cache_group& shape, const std::optional<region_view>& memory);
 
   const cache_group& group() const { return group_; }
   region_view memory() const { return memory_; }

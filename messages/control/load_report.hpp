@@ -11,6 +11,7 @@ namespace troupe {
 struct load_report {
   worker_id worker;
   epoch worker_epoch;
+  /// KV blocks of the cache group of which the smallest part is free: that one will be short first.
   std::uint32_t blocks = 0;
   /// Blocks that no sequence references; cached ones count as free.
   std::uint32_t free_blocks = 0;

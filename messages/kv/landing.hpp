@@ -12,15 +12,31 @@
 
 namespace troupe {
 
+/// Where a decode worker wants the blocks of one cache group.
+struct kv_landing_group {
+  /// What the decode side's endpoint made for the prefill side's; opaque.
+  std::string region;
+  std::uint64_t block_bytes = 0;
+  /// Destination of block i of the prompt, for i from first_block on to its end. Earlier ones are there already or, in
+  /// a sliding group, not seen by the token after the prompt.
+  std::uint32_t first_block = 0;
+  std::vector<block_id> blocks;
+
+  friend bool operator==(const kv_landing_group&, const kv_landing_group&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, kv_landing_group& x) {
+  return f.object(x).fields(f.field("region", x.region), f.field("block_bytes", x.block_bytes),
+                            f.field("first_block", x.first_block), f.field("blocks", x.blocks));
+}
+
 /// Where a decode worker wants the KV of a prompt: the only blocks that its prefill peer may write.
 struct kv_landing {
-  /// The decode side's endpoint, and what it made for the prefill side's; opaque.
+  /// The decode side's.
   transport_peer endpoint;
-  std::string region;
-  /// Destination of block i of the prompt, for i from first_missing_block on; earlier ones are there already.
-  std::vector<block_id> blocks;
-  std::uint32_t first_missing_block = 0;
-  std::uint64_t block_bytes = 0;
+  /// One per cache group of the model.
+  std::vector<kv_landing_group> groups;
   model_fingerprint fingerprint;
   numerics_id numerics;
   /// The decode worker and its life; both come back with every block.
@@ -34,11 +50,10 @@ struct kv_landing {
 
 template <class Inspector>
 bool inspect(Inspector& f, kv_landing& x) {
-  return f.object(x).fields(f.field("endpoint", x.endpoint), f.field("region", x.region), f.field("blocks", x.blocks),
-                            f.field("first_missing_block", x.first_missing_block),
-                            f.field("block_bytes", x.block_bytes), f.field("fingerprint", x.fingerprint),
-                            f.field("numerics", x.numerics), f.field("owner", x.owner),
-                            f.field("owner_epoch", x.owner_epoch), f.field("lease", x.lease));
+  return f.object(x).fields(f.field("endpoint", x.endpoint), f.field("groups", x.groups),
+                            f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics),
+                            f.field("owner", x.owner), f.field("owner_epoch", x.owner_epoch),
+                            f.field("lease", x.lease));
 }
 
 /// A decode worker asks its prefill peer to compute a prompt and push its blocks. The response,
@@ -86,8 +101,8 @@ struct prefill_completed {
   /// The life of the decode worker that offered the landing.
   epoch owner_epoch;
   model_fingerprint fingerprint;
-  /// Tree checksum of each pushed block, from first_missing_block on.
-  std::vector<std::uint64_t> checksums;
+  /// Tree checksum of each pushed block, from first_block on, of each cache group.
+  std::vector<std::vector<std::uint64_t>> checksums;
   /// The token that the last position drew.
   sampled_token first;
   /// Tokens that the prefill worker found in its own cache.
@@ -107,7 +122,8 @@ bool inspect(Inspector& f, prefill_completed& x) {
 struct kv_block_arrived {
   request_id request;
   epoch owner_epoch;
-  /// Index in the prompt's block table.
+  /// The cache group, and the index in the prompt's block table of that group.
+  std::uint8_t group = 0;
   std::uint32_t block_index = 0;
 
   friend bool operator==(const kv_block_arrived&, const kv_block_arrived&) = default;
@@ -116,7 +132,7 @@ struct kv_block_arrived {
 template <class Inspector>
 bool inspect(Inspector& f, kv_block_arrived& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("owner_epoch", x.owner_epoch),
-                            f.field("block_index", x.block_index));
+                            f.field("group", x.group), f.field("block_index", x.block_index));
 }
 
 } // namespace troupe

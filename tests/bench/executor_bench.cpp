@@ -184,12 +184,14 @@ void add_row(gpu::step& s, std::uint32_t slot, std::uint32_t position, std::uint
              .position = position,
              .tokens_begin = static_cast<std::uint32_t>(s.tokens.size()),
              .tokens_count = count,
-             .blocks_begin = static_cast<std::uint32_t>(s.blocks.size()),
-             .blocks_count = (position + count + block_tokens - 1) / block_tokens,
+             .tables = {},
              .want = gpu::row_want::sample};
   for (std::uint32_t i = 0; i < count; ++i)
     s.tokens.push_back((position + i * 7 + slot * 31) % 400 + 3);
-  for (std::uint32_t b = 0; b < r.blocks_count; ++b)
+  const auto blocks = (position + count + block_tokens - 1) / block_tokens;
+  // The same in each cache group.
+  r.tables.fill({static_cast<std::uint32_t>(s.blocks.size()), blocks});
+  for (std::uint32_t b = 0; b < blocks; ++b)
     s.blocks.push_back(slot * blocks_each + b);
   s.rows.push_back(r);
 }

@@ -70,7 +70,8 @@ int write_rows(const char* model_path, const char* path_name) {
   const auto pool = host::compute_pool::make();
   if (!pool)
     return fail(pool.error().context);
-  const auto model = host::host_model::make(*weights, **pool, *path, kv_blocks, test::prompt_logits_block_tokens);
+  const auto model =
+    host::host_model::make(*weights, **pool, *path, {kv_blocks, kv_blocks}, test::prompt_logits_block_tokens);
   return model ? answer(**model) : fail(model.error().context);
 }
 

@@ -17,15 +17,31 @@ LANDING, WORKER = "actors/worker/decode_worker_landing.cpp", "actors/worker/deco
 ADMISSION, PLANNING = "actors/worker/scheduler_admission.cpp", "actors/worker/scheduler_planning.cpp"
 ENDING, POOL = "actors/worker/scheduler_ending.cpp", "actors/worker/block_pool.cpp"
 HUB, TABLE = "actors/frontend/stream_hub.cpp", "actors/frontend/stream/stream_table.cpp"
-STOP = "text/stop_matcher.cpp"
+STOP, WINDOWS = "text/stop_matcher.cpp", "actors/worker/scheduler_windows.cpp"
 
 MUTATIONS = [
     Mutation("landing is read when its record comes, arrived or not", LANDING,
-             "  if (l->arrived_count == l->arrived.size())",
-             "  if (l->arrived_count <= l->arrived.size())", ["scenario_test"]),
+             "  if (l->awaited == 0)", "  if (l->awaited < 1'000'000)", ["scenario_test"]),
     Mutation("landed blocks are not verified", LANDING,
-             "if (kv_checksum(content) != l.record->checksums[i])",
-             "if (kv_checksum(content) != l.record->checksums[i] && content.empty())", ["scenario_test"]),
+             "if (kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i])",
+             "if (kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i] && checksums.empty())", ["scenario_test"]),
+    Mutation("landed blocks of the sliding group are not verified", LANDING,
+             "if (kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i])",
+             "if (g == 0 && kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i])", ["scenario_test"]),
+    Mutation("a block of the sliding group is given back one too early", WINDOWS,
+             "const auto first = std::min(first_window_block(s.done), ",
+             "const auto first = std::min(first_window_block(s.done) + 1, ", ["scheduler_test", "scenario_test"]),
+    Mutation("blocks of the sliding group are given back while steps use them", WINDOWS,
+             "const auto first = std::min(first_window_block(s.done), ",
+             "const auto first = std::min(first_window_block(s.computed), ", ["scheduler_test"]),
+    Mutation("a prefix is used though the sliding group has lost its window", WINDOWS,
+             "if (!windows.find(pool.content(found[count - 1])))",
+             "if (!windows.find(pool.content(found[count - 1])) && found.empty())", ["scheduler_test"]),
+    Mutation("a prefill worker forgets the last block of the window", WINDOWS,
+             "s.window_table.begin() + end}};", "s.window_table.begin() + std::max(first, end - 1)}};",
+             ["scheduler_test", "scenario_test"]),
+    Mutation("sequences take each other's claims to the sliding group", WINDOWS,
+             "> unclaimed_windows())", "> windows.free_blocks())", ["scheduler_test"]),
     Mutation("blocks of a failed landing are given back without a fence", WORKER,
              "    abandon(failed.id, peer);", "    core_.sequences().release_landing(failed.id);", ["scenario_test"]),
     Mutation("blocks of a cancelled landing are given back without a fence", WORKER,
@@ -48,8 +64,8 @@ MUTATIONS = [
              "const auto whole = (s.length() - 1) / config.block_tokens;",
              "const auto whole = s.length() / config.block_tokens;", ["scheduler_test"]),
     Mutation("a cached block is shared by its hash alone", POOL,
-             "return blocks_[b].parent == parent && std::ranges::equal(stored(b), tokens);",
-             "return blocks_[b].parent == parent && stored(b).size() == tokens.size();", ["block_pool_test", "scheduler_test"]),
+             "return contents_[b].parent == parent && std::ranges::equal(stored(b), tokens);",
+             "return contents_[b].parent == parent && stored(b).size() == tokens.size();", ["block_pool_test", "scheduler_test"]),
     Mutation("blocks of a cancelled sequence are lost if a step used them", ENDING,
              "  drop_table(s);\n  std::erase_if", "  std::erase_if", ["scheduler_test", "scenario_test"]),
     Mutation("deadlines are ignored", ENDING, "if (s.request.deadline <= now)",

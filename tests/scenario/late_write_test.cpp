@@ -153,7 +153,7 @@ public:
     record.numerics = info_.numerics;
     record.roles = role_prefill;
     record.block_tokens = block_tokens;
-    record.block_bytes = block_bytes;
+    record.block_bytes = {block_bytes};
     record.endpoint = {writer.value};
     caf::anon_send(worker_, fleet_snapshot{{{record, caf::actor_cast<caf::strong_actor_ptr>(prefill_)}}, {}});
   }
@@ -255,15 +255,15 @@ TEST_CASE("what a stopped writer lands late changes no block that belongs to ano
     // Its landing takes two thirds of all blocks.
     auto victim = node.ask(landing_blocks * block_tokens, 2, true, 3 * round + 1);
     auto landing = node.offered();
-    REQUIRE(landing.blocks.size() == landing_blocks);
+    REQUIRE(landing.groups.at(0).blocks.size() == landing_blocks);
     std::vector<std::uint64_t> offsets;
-    for (auto block : landing.blocks)
+    for (auto block : landing.groups[0].blocks)
       offsets.push_back(block * block_bytes);
     // Blocks may hold what an earlier writer left.
     auto& first = node.memory()[offsets.front()];
     auto& last = node.memory()[offsets.back() + block_bytes - 1];
     first = last = std::byte{0};
-    writer.begin(node.self(), landing.region, landing_blocks * block_bytes, offsets);
+    writer.begin(node.self(), landing.groups[0].region, landing_blocks * block_bytes, offsets);
     writer.stop_in_the_middle_of_a_copy(first, last);
     node.lose_prefill_worker();
     REQUIRE(node.wait_until([&] { return node.load().quarantined_blocks == landing_blocks; }));

@@ -111,6 +111,8 @@ expected<std::unique_ptr<gpu::executor>, gpu::error> simulated_node::make_execut
   gpu::mock::mock_options options;
   options.steps = gpu::mock::pace::manual;
   options.kv_blocks = plan_.blocks;
+  options.window_tokens = plan_.window_tokens;
+  options.window_blocks = plan_.window_blocks;
   options.slots_max = options.rows_max = section.running_max;
   options.layers = 1;
   auto made = gpu::mock::mock_executor::make(options);

@@ -32,6 +32,9 @@ struct node_plan {
   std::uint32_t prefill_workers = 0;
   std::uint32_t decode_workers = 0;
   std::uint32_t blocks = 64;
+  /// Of a sliding group beside the full one; 0: none.
+  std::uint32_t window_tokens = 0;
+  std::uint32_t window_blocks = 0;
   std::uint32_t chunk_tokens = 32;
   std::uint32_t queued_max = 256;
   std::uint32_t running_max = 16;

@@ -22,6 +22,7 @@ public:
     draw_requests();
     draw_faults();
     draw_long_hang();
+    draw_windows();
     return std::move(plan_);
   }
 
@@ -168,6 +169,19 @@ private:
     draw_burst(asked + lasts - milliseconds{1000}, 30, 60);
   }
 
+  /// The model has a sliding group, on nodes with few blocks of it and on nodes with many.
+  void draw_windows() {
+    if (!one_of(3))
+      return;
+    auto window = from_to(1, 100);
+    for (auto& n : plan_.nodes) {
+      n.window_tokens = window;
+      auto least = (window + 15) / 16 + 1;
+      n.window_blocks = one_of(2) ? from_to(least, 3 * least) : n.blocks;
+      n.window_blocks = std::max(n.window_blocks, least);
+    }
+  }
+
   void draw_burst(milliseconds first, std::uint32_t count, std::uint32_t apart_ms) {
     for (std::uint32_t i = 0; i < count; ++i) {
       auto& r = plan_.requests.emplace_back();
@@ -222,9 +236,10 @@ std::string to_string(const simulation_plan& plan) {
                           plan.seed, plan.requests.size(), plan.flip_one_of, plan.refuse_one_of, plan.stall_one_of,
                           plan.has_refuge ? ", the last node is left alone" : "");
   for (auto& n : plan.nodes)
-    text += fmt::format("  {}: {}{} prefill, {} decode, {} blocks, {} running, {} queued, slowness {}\n", n.name,
-                        n.frontend ? "frontend, " : "", n.prefill_workers, n.decode_workers, n.blocks, n.running_max,
-                        n.queued_max, n.slowness);
+    text += fmt::format("  {}: {}{} prefill, {} decode, {} blocks, {} for windows of {}, {} running, {} queued, "
+                        "slowness {}\n",
+                        n.name, n.frontend ? "frontend, " : "", n.prefill_workers, n.decode_workers, n.blocks,
+                        n.window_blocks, n.window_tokens, n.running_max, n.queued_max, n.slowness);
   for (auto& f : plan.faults)
     text += fmt::format("  at {} ms: {} {} (other {}, which {}) for {} ms\n", f.when.count(), name_of(f.what),
                         plan.nodes[f.node].name, plan.nodes[f.other].name, f.which, f.lasts.count());

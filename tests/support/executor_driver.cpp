@@ -81,9 +81,10 @@ void executor_driver::add_row(gpu::step& step, driven_sequence& s, std::uint32_t
              .position = s.computed,
              .tokens_begin = static_cast<std::uint32_t>(step.tokens.size()),
              .tokens_count = count,
-             .blocks_begin = static_cast<std::uint32_t>(step.blocks.size()),
-             .blocks_count = static_cast<std::uint32_t>(s.blocks.size()),
+             .tables = {},
              .want = end == s.tokens.size() ? gpu::row_want::sample : gpu::row_want::none};
+  // The same in each cache group.
+  r.tables.fill({static_cast<std::uint32_t>(step.blocks.size()), static_cast<std::uint32_t>(s.blocks.size())});
   step.tokens.insert(step.tokens.end(), s.tokens.begin() + s.computed, s.tokens.begin() + end);
   step.blocks.insert(step.blocks.end(), s.blocks.begin(), s.blocks.end());
   step.rows.push_back(r);

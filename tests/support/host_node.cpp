@@ -180,6 +180,7 @@ void host_node::start_actors() {
   parts.make_executor = [o = options_, pool = pool_, log = log_](
                           const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
     gpu::host::host_executor_options options{.kv_blocks = o.blocks,
+                                             .window_blocks = o.window_blocks,
                                              .slots_max = section.running_max,
                                              .rows_max = section.running_max,
                                              .tokens_max = section.batch_tokens,

@@ -49,6 +49,8 @@ public:
     std::uint32_t prefill_workers = 0;
     std::uint32_t chunk_tokens = 4096;
     std::uint32_t blocks = 384;
+    /// Of the sliding group, if the model has one; 0: as many.
+    std::uint32_t window_blocks = 0;
   };
   struct outcome {
     /// In the order of the requests.

@@ -11,7 +11,7 @@ std::vector<float> prompt_logits(gpu::host::host_model& model, std::span<const t
   std::iota(table.rbegin(), table.rend(), 0u);
   std::vector<gpu::host::forward_token> tokens;
   for (auto token : prompt)
-    tokens.push_back({token, static_cast<std::uint32_t>(tokens.size()), table.data()});
+    tokens.push_back({token, static_cast<std::uint32_t>(tokens.size()), {table.data(), table.data()}});
   std::vector<float> logits(positions.size() * model.logits_stride());
   model.pool().run([&] { model.forward(tokens, positions, logits); });
   return logits;

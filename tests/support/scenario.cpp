@@ -129,6 +129,9 @@ scenario::scenario(options o) : system_(std::make_unique<caf::actor_system>(conf
     options.steps = gpu::mock::pace::manual;
     options.kv_blocks = o.blocks;
     options.block_tokens = block_tokens;
+    options.window_tokens = o.window_tokens;
+    options.window_layers = 3;
+    options.window_blocks = o.window_blocks;
     if (o.unequal_workers)
       options.layers = static_cast<std::uint16_t>(watch_->made + 1);
     options.slots_max = options.rows_max = section.running_max;

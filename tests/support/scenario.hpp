@@ -53,6 +53,9 @@ public:
     std::uint32_t queued_max = 256;
     std::uint32_t running_max = 64;
     fault_policy faults;
+    /// Of a sliding group of three layers beside the full one; 0: none.
+    std::uint32_t window_tokens = 0;
+    std::uint32_t window_blocks = 64;
     /// Each worker serves another model file: layers, and with them fingerprints, differ.
     bool unequal_workers = false;
   };

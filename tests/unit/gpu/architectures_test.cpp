@@ -44,16 +44,29 @@ prompt read_prompt(const std::filesystem::path& folder, int number) {
   return result;
 }
 
+/// What slid out of the windows of a token at `position` is gone: whoever reads it reads no number.
+void forget_before(host::host_model& model, std::uint32_t position, std::vector<block_id>& table) {
+  const auto group = model.groups()[1];
+  for (std::uint32_t i = 0; i < group.first_block(position); ++i) {
+    if (table[i] != no_block)
+      std::fill_n(model.kv_memory(1).data + table[i] * group.block_bytes, group.block_bytes, std::byte{0xff});
+    table[i] = no_block;
+  }
+}
+
 /// Logits of all positions, computed in steps of `step` tokens.
 std::vector<float> logits_of(host::host_model& model, std::span<const token_id> tokens, std::uint32_t step) {
   // Not in order, as in a real table.
   std::vector<block_id> table((tokens.size() + block_tokens - 1) / block_tokens);
   std::iota(table.rbegin(), table.rend(), 0);
+  auto windows = table;
   std::vector<float> result;
   for (std::uint32_t begin = 0; begin < tokens.size(); begin += step) {
+    if (model.groups().size() > 1)
+      forget_before(model, begin, windows);
     std::vector<host::forward_token> input;
     for (auto i = begin; i < std::min<std::size_t>(begin + step, tokens.size()); ++i)
-      input.push_back({tokens[i], i, table.data()});
+      input.push_back({tokens[i], i, {table.data(), windows.data()}});
     std::vector<std::uint32_t> wanted(input.size());
     std::iota(wanted.begin(), wanted.end(), 0u);
     std::vector<float> rows(wanted.size() * model.logits_stride());
@@ -93,7 +106,7 @@ comparison compare(const std::vector<float>& got, const std::vector<float>& want
 /// Of both prompts, in steps of several sizes.
 void check(const std::string& name, std::shared_ptr<const host::host_weights> weights, host::compute_pool& pool,
            host::simd_path path) {
-  auto model = host::host_model::make(std::move(weights), pool, path, 8, block_tokens);
+  auto model = host::host_model::make(std::move(weights), pool, path, {8, 8}, block_tokens);
   REQUIRE(model);
   for (int number : {0, 1}) {
     const auto golden = read_prompt(goldens / name, number);

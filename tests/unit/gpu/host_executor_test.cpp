@@ -65,7 +65,7 @@ step make_step(std::uint64_t id, std::vector<token_id> tokens, std::uint32_t pos
   step s{.id = {id}, .rows = {}, .tokens = std::move(tokens), .blocks = {0, 1, 2, 3}};
   s.rows.push_back({.position = position,
                     .tokens_count = static_cast<std::uint32_t>(s.tokens.size()),
-                    .blocks_count = 4,
+                    .tables = {{{0, 4}}},
                     .want = row_want::sample});
   return s;
 }
@@ -187,8 +187,8 @@ TEST_CASE("steps beyond a bound are refused and complete nothing") {
   CHECK(refused([](step& s) { s.rows[0].tokens_count = 0; }));
   CHECK(refused([](step& s) { s.rows[0].tokens_count = 4; }));
   CHECK(refused([](step& s) { s.rows[0].tokens_begin = ~0u; }));
-  CHECK(refused([](step& s) { s.rows[0].blocks_begin = ~0u; }));
-  CHECK(refused([](step& s) { s.rows[0].blocks_count = 0; }));
+  CHECK(refused([](step& s) { s.rows[0].tables[0].begin = ~0u; }));
+  CHECK(refused([](step& s) { s.rows[0].tables[0].count = 0; }));
   CHECK(refused([](step& s) { s.rows[0].position = 4 * 16 - 2; }));
   CHECK(refused([](step& s) { s.rows[0].position = ~0u - 1; }));
   CHECK(refused([](step& s) { s.rows[0].from = {{0}, 0}; }));

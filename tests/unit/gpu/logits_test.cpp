@@ -50,7 +50,7 @@ TEST_CASE("logits of the demo model are those of its exact weights") {
 
   for (auto path : host::supported_simd_paths()) {
     CAPTURE(host::to_string(path));
-    auto model = host::host_model::make(*weights, **pool, path, 64, test::prompt_logits_block_tokens);
+    auto model = host::host_model::make(*weights, **pool, path, {64, 64}, test::prompt_logits_block_tokens);
     REQUIRE(model);
     test::logit_comparison comparison;
     for (const auto& prompt : goldens->prompts)

@@ -23,15 +23,59 @@ std::unique_ptr<mock_executor> make(mock_options options = {}) {
 
 /// A step that computes `tokens` from `position` on in the first blocks.
 step one_row(std::uint64_t id, std::vector<token_id> tokens, std::uint32_t position, row_want want) {
-  step s{.id = {id}, .rows = {}, .tokens = std::move(tokens), .blocks = {0, 1}};
+  step s{.id = {id}, .rows = {}, .tokens = std::move(tokens), .blocks = {0, 1, 2, 3}};
   s.rows.push_back({.position = position,
                     .tokens_count = static_cast<std::uint32_t>(s.tokens.size()),
-                    .blocks_count = 2,
+                    .tables = {{{0, 2}, {2, 2}}},
                     .want = want});
   return s;
 }
 
 } // namespace
+
+TEST_CASE("of a sliding group the mock looks at what its tokens see, and at no more") {
+  auto executor =
+    make({.steps = pace::manual, .kv_blocks = 4, .block_tokens = 4, .window_tokens = 3, .window_blocks = 4});
+  step_result last;
+  executor->on_done([&](step_result r) { last = std::move(r); });
+  REQUIRE(executor->info().groups.size() == 2);
+  CHECK(executor->info().groups[1].kind == group_kind::sliding);
+  CHECK(executor->info().fingerprint != make({.block_tokens = 4})->info().fingerprint);
+  const std::vector<token_id> text{1, 2, 3, 4, 5, 6, 7, 8};
+  sampling_options greedy;
+  greedy.temperature = 0;
+  REQUIRE(executor->open({0}, greedy, text, 8) == errc::none);
+  REQUIRE(executor->submit(one_row(1, {1, 2, 3, 4, 5, 6}, 0, row_want::none)) == errc::none);
+  executor->run_one();
+  REQUIRE(last.code == errc::none);
+  const auto bytes_of = [&](block_id b, std::uint32_t token) {
+    const auto& group = executor->info().groups[1];
+    return executor->kv_memory(1).data + b * group.block_bytes + token * group.values.token;
+  };
+  // Position 6 sees 4, 5 and itself. Its table begins with block 2.
+  auto next = one_row(2, {7}, 6, row_want::none);
+  next.blocks[2] = no_block;
+  SUBCASE("what slid out may be anything") {
+    *bytes_of(2, 3) ^= std::byte{1};
+    REQUIRE(executor->submit(next) == errc::none);
+    executor->run_one();
+    CHECK(last.code == errc::none);
+  }
+  SUBCASE("what it sees may not") {
+    *bytes_of(3, 0) ^= std::byte{1};
+    REQUIRE(executor->submit(next) == errc::none);
+    executor->run_one();
+    CHECK(last.code == errc::invalid_step);
+    CHECK(last.context.find("KV of position 4 in block 3 of group 1") != std::string::npos);
+  }
+  SUBCASE("a table that lacks what it sees is refused") {
+    next.blocks[3] = no_block;
+    CHECK(executor->submit(next) == errc::invalid_step);
+    auto earlier = one_row(2, {6}, 5, row_want::none); // sees 3
+    earlier.blocks[2] = no_block;
+    CHECK(executor->submit(earlier) == errc::invalid_step);
+  }
+}
 
 TEST_CASE("the mock names itself") { CHECK(make()->info().description == "mock"); }
 

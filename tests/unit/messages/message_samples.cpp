@@ -140,7 +140,7 @@ worker_record filled_record(worker_id id) {
           .numerics = {0x0011223344556677},
           .roles = role_prefill | role_decode,
           .block_tokens = 16,
-          .block_bytes = 368'640,
+          .block_bytes = {368'640, 70'000},
           .blocks = 2048,
           .context_tokens = 8192,
           .endpoint = {0x8877665544332211},
@@ -164,10 +164,8 @@ load_report filled_load(worker_id worker) {
 
 kv_landing filled_landing() {
   return {.endpoint = {0x8877665544332211},
-          .region = "memory:1:2:3",
-          .blocks = {70'000, 9},
-          .first_missing_block = 4,
-          .block_bytes = 368'640,
+          .groups = {{.region = "memory:1:2:3", .block_bytes = 368'640, .first_block = 4, .blocks = {70'000, 9}},
+                     {.region = "memory:1:2:4", .block_bytes = 500, .first_block = 5, .blocks = {8, 90}}},
           .fingerprint = {0xfedcba9876543210},
           .numerics = {0x0011223344556677},
           .owner = {12},
@@ -176,7 +174,7 @@ kv_landing filled_landing() {
 }
 
 kv_block_arrived filled_arrival(std::uint32_t block_index) {
-  return {.request = {0x1122334455667788}, .owner_epoch = {5}, .block_index = block_index};
+  return {.request = {0x1122334455667788}, .owner_epoch = {5}, .group = 1, .block_index = block_index};
 }
 
 placement filled_placement() { return {.decode = {21}, .prefill = worker_id{22}}; }
@@ -253,7 +251,7 @@ void add_transfers(sample_list& list) {
   list.add(prefill_completed{.request = {72},
                              .owner_epoch = {73},
                              .fingerprint = {74},
-                             .checksums = {0x1020304050607080, 75},
+                             .checksums = {{0x1020304050607080, 75}, {76, 93}},
                              .first = filled_token(700),
                              .cached_tokens = 32});
   list.add(region_id{76});

@@ -23,8 +23,9 @@ struct toy_model {
 
 /// Runs planned steps like a device, in order, when the test says so, on a KV store that remembers
 /// what was written where. A row's token is computed from what its block table *holds*, and every
-/// position of it is compared with what the sequence's history says; the first difference is kept in
-/// `fault`. Also keeps the books of slots, of inputs drawn by earlier rows, and of blocks in use.
+/// position of it, in the sliding group those that it sees, is compared with what the sequence's history says; the
+/// first difference is kept in `fault`. Also keeps the books of slots, of inputs drawn by earlier rows, and of blocks
+/// in use.
 class model_executor {
 public:
   struct cell {
@@ -33,7 +34,8 @@ public:
     bool is_written = false;
   };
 
-  model_executor(std::uint32_t blocks, std::uint32_t block_tokens, std::uint32_t slots, toy_model);
+  /// With the cache groups of that scheduler.
+  model_executor(const scheduler_config&, toy_model);
 
   void submit(const planned_step&);
   /// Computes the oldest step in flight. REQUIRES: in_flight() > 0
@@ -43,10 +45,11 @@ public:
   void lose();
 
   /// What a remote writer, or a check of one, does to a block; at once, whatever is in flight.
-  void write(block_id, std::uint32_t offset, token_id, std::uint32_t position);
-  const cell& at(block_id b, std::uint32_t offset) const;
+  void write(std::size_t group, block_id, std::uint32_t offset, token_id, std::uint32_t position);
+  const cell& at(std::size_t group, block_id b, std::uint32_t offset) const;
   /// Whether a step in flight reads or writes it.
-  bool is_used(block_id) const;
+  bool is_used(std::size_t group, block_id) const;
+  std::size_t groups() const { return cells_.size(); }
   void fail(std::string what);
 
   std::optional<std::string> fault;
@@ -66,11 +69,15 @@ private:
   using owner = std::pair<std::uint32_t, std::uint64_t>;
 
   void check_row(const gpu::step&, const gpu::row&, owner);
+  void check_table(std::size_t group, const gpu::step&, const gpu::row&, owner);
+  std::uint32_t first_block(std::size_t group, std::uint32_t position) const;
   token_id compute(const gpu::step&, const gpu::row&, std::vector<token_id>& history);
 
   std::uint32_t block_tokens_;
+  std::uint32_t window_tokens_;
   toy_model model_;
-  std::vector<cell> cells_;
+  /// Of each group.
+  std::vector<std::vector<cell>> cells_;
   std::vector<slot_state> slots_;
   std::deque<queued> queue_;
   /// History of each opening that has rows or is open.

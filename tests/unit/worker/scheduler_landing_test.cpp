@@ -15,7 +15,7 @@ void check_end(worker_double& w, std::uint64_t id) {
   REQUIRE(w.of(id).finished);
   CHECK(w.of(id).output == w.reference(id));
   CHECK(w.executor.fault == std::nullopt);
-  CHECK(w.tested.load().free_blocks == w.config.blocks);
+  CHECK(w.tested.load().tightest().free_blocks == w.config.blocks);
   CHECK(w.tested.idle());
 }
 
@@ -26,8 +26,8 @@ TEST_CASE("a landing sequence runs from its first decode, and computes no prompt
   REQUIRE(w.add(a_request(1, some_tokens(18, 1), 9, sequence_mode::landing)));
   CHECK(!w.step());
   REQUIRE(w.of(1).reserved);
-  CHECK(w.of(1).reserved->blocks.size() == 5);
-  CHECK(w.of(1).reserved->first_missing_block == 0);
+  CHECK(w.of(1).reserved->missing[0].blocks.size() == 5);
+  CHECK(w.of(1).reserved->missing[0].first_block == 0);
   CHECK(w.tested.load().landing == 1);
   w.write_landing(1);
   CHECK(!w.step());
@@ -45,7 +45,7 @@ TEST_CASE("a landing that is a whole number of blocks takes a block for its firs
   worker_double w{small_config(32)};
   REQUIRE(w.add(a_request(1, some_tokens(16, 1), 9, sequence_mode::landing)));
   w.step();
-  CHECK(w.of(1).reserved->blocks.size() == 4);
+  CHECK(w.of(1).reserved->missing[0].blocks.size() == 4);
   w.write_landing(1);
   w.land(1);
   w.run();
@@ -61,7 +61,7 @@ TEST_CASE("a landed prompt is found by the next one, which is asked to fill the 
   w.run();
   REQUIRE(w.add(a_request(2, some_tokens(18, 1), 9, sequence_mode::landing)));
   w.step();
-  CHECK(w.of(2).reserved->first_missing_block == 4);
+  CHECK(w.of(2).reserved->missing[0].first_block == 4);
   CHECK(w.of(2).reserved->cached_tokens == 16);
   w.write_landing(2);
   w.land(2, 16);
@@ -94,7 +94,7 @@ TEST_CASE("tokens that were emitted before are landed like a prompt") {
     r.tokens.push_back(w.model.next(r.tokens));
   REQUIRE(w.add(r));
   w.step();
-  CHECK(w.of(1).reserved->blocks.size() == 3);
+  CHECK(w.of(1).reserved->missing[0].blocks.size() == 3);
   w.write_landing(1);
   w.land(1);
   w.run();
@@ -108,13 +108,13 @@ TEST_CASE("a second landing of a request whose first is not fenced yet is prefil
   w.step();
   w.write_landing(1, 0, 7);
   w.cancel(1);
-  CHECK(w.tested.load().quarantined_blocks == 5);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 5);
   REQUIRE(w.add(a_request(1, some_tokens(18, 1), 9, sequence_mode::landing)));
   w.run();
   CHECK(w.of(1).output == w.reference(1));
-  CHECK(w.tested.load().quarantined_blocks == 5);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 5);
   w.tested.release_landing(request_id{1});
-  CHECK(w.tested.load().quarantined_blocks == 0);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 0);
 }
 
 TEST_CASE("a cancelled landing's blocks are given to nobody until its writer is fenced") {
@@ -123,17 +123,17 @@ TEST_CASE("a cancelled landing's blocks are given to nobody until its writer is 
   w.step();
   w.write_landing(1, 0, 7);
   w.cancel(1);
-  CHECK(w.tested.load().quarantined_blocks == 5);
-  CHECK(w.tested.load().free_blocks == 3);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 5);
+  CHECK(w.tested.load().tightest().free_blocks == 3);
   REQUIRE(w.add(a_request(2, some_tokens(14, 2), 9)));
   w.step();
   CHECK(w.tested.load().queued == 1);
   REQUIRE(w.add(a_request(3, some_tokens(5, 3), 3)));
   w.run();
-  w.executor.write(w.of(1).reserved->blocks[1], 0, 1, 1);
+  w.executor.write(0, w.of(1).reserved->missing[0].blocks[1], 0, 1, 1);
   CHECK(!w.of(2).finished);
   w.tested.release_landing(request_id{77});
-  CHECK(w.tested.load().quarantined_blocks == 5);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 5);
   w.tested.release_landing(request_id{1});
   w.tested.release_landing(request_id{1});
   w.run();
@@ -147,7 +147,7 @@ TEST_CASE("a broken landing keeps what is valid, computes the rest, and lets no 
   w.step();
   w.write_landing(1, 0, 11);
   w.break_landing(1, 11, writer::may_still_write);
-  CHECK(w.tested.load().quarantined_blocks == 3);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 3);
   w.step();
   CHECK(w.last_step.rows.at(0).position == 8);
   w.write_landing(1, 8, 18);
@@ -163,7 +163,7 @@ TEST_CASE("the blocks of a broken landing whose writer is fenced are free at onc
   REQUIRE(w.add(a_request(1, some_tokens(18, 1), 2, sequence_mode::landing)));
   w.step();
   w.break_landing(1, 0, writer::fenced);
-  CHECK(w.tested.load().quarantined_blocks == 0);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 0);
   w.run();
   CHECK(w.tested.counters().prompt_tokens_computed == 18);
   check_end(w, 1);
@@ -179,12 +179,12 @@ TEST_CASE("a landing that fails or is late leaves its blocks in quarantine") {
   w.now += std::chrono::seconds{5};
   w.expire();
   CHECK(w.of(1).failed->code == errc::deadline_exceeded);
-  CHECK(w.tested.load().quarantined_blocks == 2);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 2);
   w.lose_device();
-  CHECK(w.tested.load().quarantined_blocks == 4);
+  CHECK(w.tested.load().tightest().quarantined_blocks == 4);
   w.tested.release_landing(request_id{2});
   w.tested.release_landing(request_id{1});
-  CHECK(w.tested.load().free_blocks == 16);
+  CHECK(w.tested.load().tightest().free_blocks == 16);
   // Late word of them changes nothing.
   w.land(1);
   w.break_landing(1, 4, writer::may_still_write);

@@ -21,8 +21,10 @@ std::uint64_t poor_hash(std::optional<std::uint64_t> parent, std::span<const tok
 /// results in any interleaving, cancels, deadlines, landings that come, break, or are written late.
 class random_world {
 public:
-  explicit random_world(std::uint64_t seed)
-    : random_{seed}, w_{draw_config(), {vocabulary, seed}, one_in(3) ? poor_hash : sequence_hash} {}
+  enum class windows { none, drawn };
+
+  random_world(std::uint64_t seed, windows wanted)
+    : random_{seed}, w_{draw_config(wanted), {vocabulary, seed}, one_in(3) ? poor_hash : sequence_hash} {}
 
   void live(int operations) {
     for (int i = 0; i < operations && !w_.executor.fault; ++i)
@@ -72,7 +74,7 @@ private:
   std::uint32_t between(std::uint32_t low, std::uint32_t high) { return low + below(high - low + 1); }
   bool one_in(std::uint32_t n) { return below(n) == 0; }
 
-  scheduler_config draw_config() {
+  scheduler_config draw_config(windows wanted) {
     scheduler_config c;
     c.block_tokens = between(1, 5);
     c.blocks = between(4, 40);
@@ -84,6 +86,10 @@ private:
     c.chunk_tokens_max = between(1, 40);
     c.queued_max = between(1, 8);
     c.steps_in_flight_max = between(1, 3);
+    if (wanted == windows::drawn) {
+      c.window_tokens = between(1, 30);
+      c.window_blocks = between(window_share(c), 3 * window_share(c));
+    }
     return c;
   }
 
@@ -179,10 +185,13 @@ private:
   /// Garbage, anywhere that a writer may still write.
   void write_late(std::uint64_t id, const remote_writer& x) {
     const auto& r = *w_.of(id).reserved;
-    const auto first = std::max(r.first_missing_block, x.written / w_.config.block_tokens);
-    for (auto i = first; i < r.blocks.size(); ++i)
-      if (one_in(2))
-        w_.executor.write(r.blocks[i], below(w_.config.block_tokens), 999, 999);
+    for (std::size_t group = 0; group < w_.executor.groups(); ++group) {
+      const auto& missing = r.missing[group];
+      const auto first = std::max(missing.first_block, x.written / w_.config.block_tokens);
+      for (auto i = first; i < missing.end(); ++i)
+        if (one_in(2))
+          w_.executor.write(group, missing.blocks[i - missing.first_block], below(w_.config.block_tokens), 999, 999);
+    }
   }
 
   void release_one() {
@@ -212,20 +221,26 @@ private:
   void watch() {
     for (const auto& [id, o] : w_.outcomes)
       if (o.reserved && watched_.insert(id).second)
-        writers_[id] = {o.reserved->first_missing_block * w_.config.block_tokens, true};
+        writers_[id] = {first_missing(*o.reserved) * w_.config.block_tokens, true};
     for (auto& [id, x] : writers_)
       if (w_.of(id).is_over)
         x.is_expected = false;
   }
 
+  static std::uint32_t first_missing(const scheduler_events::reserved& r) {
+    const auto& [full, sliding] = r.missing;
+    return sliding.blocks.empty() ? full.first_block : std::min(full.first_block, sliding.first_block);
+  }
+
   bool is_over() const {
     return w_.tested.idle() && std::ranges::all_of(w_.outcomes, [](const auto& o) { return o.second.is_over; })
-           && w_.tested.load().quarantined_blocks == 0;
+           && std::ranges::all_of(w_.tested.load().groups, [](auto& g) { return g.quarantined_blocks == 0; });
   }
 
   void judge() {
-    if (w_.tested.load().free_blocks != w_.config.blocks)
-      w_.executor.fail("blocks are lost");
+    for (const auto& group : w_.tested.load().groups)
+      if (group.free_blocks != group.blocks)
+        w_.executor.fail("blocks are lost");
     for (const auto& [id, o] : w_.outcomes) {
       const auto name = "sequence " + std::to_string(id);
       if (o.request.mode == sequence_mode::prefill_only) {
@@ -253,12 +268,10 @@ private:
   std::uint64_t finished_ = 0;
 };
 
-} // namespace
-
-TEST_CASE("whatever happens in whatever order, texts are those of an undisturbed run and nothing is lost") {
+void live_in_worlds(random_world::windows windows) {
   std::uint64_t finished = 0, preemptions = 0, cached = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-    random_world world{seed};
+    random_world world{seed, windows};
     world.live(2500);
     world.end();
     CAPTURE(seed);
@@ -272,3 +285,11 @@ TEST_CASE("whatever happens in whatever order, texts are those of an undisturbed
   CHECK(preemptions > 300);
   CHECK(cached > 3000);
 }
+
+} // namespace
+
+TEST_CASE("whatever happens in whatever order, texts are those of an undisturbed run and nothing is lost") {
+  live_in_worlds(random_world::windows::none);
+}
+
+TEST_CASE("the same where some layers see a window only") { live_in_worlds(random_world::windows::drawn); }

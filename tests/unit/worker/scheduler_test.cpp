@@ -27,7 +27,7 @@ void check_whole(worker_double& w, std::uint64_t id) {
 void check_clean(worker_double& w) {
   CHECK(w.executor.fault == std::nullopt);
   CHECK(w.tested.idle());
-  CHECK(w.tested.load().free_blocks == w.config.blocks);
+  CHECK(w.tested.load().tightest().free_blocks == w.config.blocks);
 }
 
 /// Whether a row of the step begins there.
@@ -358,9 +358,9 @@ TEST_CASE("a cancelled sequence leaves its blocks when the last step in flight t
   w.step();
   CHECK(w.cancel(1));
   CHECK(!w.cancel(1));
-  CHECK(w.tested.load().free_blocks < 16);
+  CHECK(w.tested.load().tightest().free_blocks < 16);
   w.complete();
-  CHECK(w.tested.load().free_blocks < 16);
+  CHECK(w.tested.load().tightest().free_blocks < 16);
   w.complete();
   CHECK(w.of(1).output.empty());
   check_clean(w);
@@ -495,7 +495,7 @@ TEST_CASE("a prefill_only sequence reports its blocks as they are computed and h
   w.run();
   CHECK(w.of(1).pushed.size() == 8);
   CHECK(w.of(1).first == w.model.next(prompt));
-  CHECK(w.tested.load().free_blocks == 56);
+  CHECK(w.tested.load().tightest().free_blocks == 56);
   w.tested.release(request_id{1});
   check_clean(w);
 

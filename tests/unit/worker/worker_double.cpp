@@ -30,7 +30,7 @@ sequence_request a_request(std::uint64_t id, std::vector<token_id> prompt, std::
 worker_double::worker_double(scheduler_config c, toy_model m) : worker_double{c, m, sequence_hash} {}
 
 worker_double::worker_double(scheduler_config c, toy_model m, sequence_hasher hasher)
-  : model{m}, config{c}, tested{c, hasher}, executor{c.blocks, c.block_tokens, c.slots, m} {}
+  : model{m}, config{c}, tested{c, hasher}, executor{c, m} {}
 
 expected<void, error> worker_double::add(sequence_request r) {
   auto added = tested.add(r, now);
@@ -107,10 +107,13 @@ bool worker_double::cancel(std::uint64_t id) {
 void worker_double::write_landing(std::uint64_t id, std::uint32_t begin, std::uint32_t end) {
   const auto& o = of(id);
   const auto& tokens = o.request.tokens;
-  const auto missing = o.reserved->first_missing_block * config.block_tokens;
   end = std::min(end, static_cast<std::uint32_t>(tokens.size()));
-  for (auto p = std::max(begin, missing); p < end; ++p)
-    executor.write(o.reserved->blocks.at(p / config.block_tokens), p % config.block_tokens, tokens[p], p);
+  for (std::size_t group = 0; group < executor.groups(); ++group) {
+    const auto& missing = o.reserved->missing[group];
+    for (auto p = std::max(begin, missing.first_block * config.block_tokens); p < end; ++p)
+      executor.write(group, missing.blocks.at(p / config.block_tokens - missing.first_block), p % config.block_tokens,
+                     tokens[p], p);
+  }
 }
 
 void worker_double::land(std::uint64_t id, std::uint32_t cached_tokens) {
@@ -156,6 +159,11 @@ bool worker_double::ends_with_stop(std::uint64_t id) const {
   return length < r.prompt_tokens + std::size_t{r.output_tokens_max} && length < config.context_tokens;
 }
 
+/// Of the sliding group: the first block that the token after so many sees.
+std::uint32_t worker_double::first_wanted_window(std::uint32_t length) const {
+  return length < config.window_tokens ? 0 : (length - config.window_tokens + 1) / config.block_tokens;
+}
+
 worker_double::outcome* worker_double::living(request_id id, const char* event) {
   const auto found = outcomes.find(id.value);
   if (found == outcomes.end() || found->second.is_over) {
@@ -166,13 +174,13 @@ worker_double::outcome* worker_double::living(request_id id, const char* event) 
 }
 
 /// Blocks that are said to hold a sequence's tokens do so.
-void worker_double::check_kv(const outcome& o, const std::vector<block_id>& blocks, std::uint32_t first_block) {
+void worker_double::check_kv(const outcome& o, std::size_t group, const block_run& run) {
   const auto& tokens = o.request.tokens;
-  for (std::uint32_t i = 0; i < blocks.size() * config.block_tokens; ++i) {
-    const auto p = first_block * config.block_tokens + i;
+  for (std::uint32_t i = 0; i < run.blocks.size() * config.block_tokens; ++i) {
+    const auto p = run.first_block * config.block_tokens + i;
     if (p >= tokens.size())
       return;
-    const auto& c = executor.at(blocks[i / config.block_tokens], i % config.block_tokens);
+    const auto& c = executor.at(group, run.blocks[i / config.block_tokens], i % config.block_tokens);
     if (!c.is_written || c.token != tokens[p] || c.position != p)
       return executor.fail("a block that is said to be computed holds something else");
   }
@@ -189,22 +197,34 @@ void worker_double::absorb(const scheduler_events& events) {
     }
   for (const auto& e : events.reservations)
     if (auto* o = living(e.id, "reserved")) {
-      if (o->reserved || e.first_missing_block >= e.blocks.size())
+      const auto length = static_cast<std::uint32_t>(o->request.tokens.size());
+      if (o->reserved || e.missing[0].blocks.empty())
         executor.fail("a reservation is repeated, or has nothing to fill");
-      for (auto i = e.first_missing_block; i < e.blocks.size(); ++i)
-        if (executor.is_used(e.blocks[i]))
-          executor.fail("a block is reserved that a step in flight uses");
-      check_kv(*o, {e.blocks.begin(), e.blocks.begin() + e.first_missing_block}, 0);
+      for (std::size_t group = 0; group < executor.groups(); ++group) {
+        if (e.missing[group].end() != blocks_for(length, config.block_tokens))
+          executor.fail("a reservation does not reach the prompt's end");
+        for (const auto b : e.missing[group].blocks)
+          if (executor.is_used(group, b))
+            executor.fail("a block is reserved that a step in flight uses");
+      }
       o->reserved = e;
     }
   for (const auto& e : events.prefills)
     if (auto* o = living(e.id, "computed")) {
-      if (e.first_block != o->pushed.size() || o->first)
+      const auto& [full, sliding] = e.blocks;
+      if (full.first_block != o->pushed.size() || o->first)
         executor.fail("computed ranges have a gap or a repeat");
-      check_kv(*o, e.blocks, e.first_block);
-      o->pushed.insert(o->pushed.end(), e.blocks.begin(), e.blocks.end());
-      if (e.first_token)
-        o->first = e.first_token->token;
+      check_kv(*o, 0, full);
+      check_kv(*o, 1, sliding);
+      o->pushed.insert(o->pushed.end(), full.blocks.begin(), full.blocks.end());
+      o->pushed_windows.insert(o->pushed_windows.end(), sliding.blocks.begin(), sliding.blocks.end());
+      if (!e.first_token)
+        continue;
+      o->first = e.first_token->token;
+      const auto length = static_cast<std::uint32_t>(o->request.tokens.size());
+      if (executor.groups() > 1
+          && o->pushed_windows.size() != blocks_for(length, config.block_tokens) - first_wanted_window(length))
+        executor.fail("what is pushed of the sliding group is not what the next token sees");
     }
   for (const auto& e : events.finishes)
     if (auto* o = living(e.id, "finished")) {

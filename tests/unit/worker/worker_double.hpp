@@ -27,6 +27,14 @@ inline scheduler_config small_config(std::uint32_t blocks) {
   return c;
 }
 
+/// The same with a sliding group.
+inline scheduler_config small_windows(std::uint32_t blocks, std::uint32_t window_tokens, std::uint32_t window_blocks) {
+  auto c = small_config(blocks);
+  c.window_tokens = window_tokens;
+  c.window_blocks = window_blocks;
+  return c;
+}
+
 /// `count` tokens; equal seeds give equal tokens.
 std::vector<token_id> some_tokens(std::uint32_t count, std::uint64_t seed, std::uint32_t vocabulary = 97);
 
@@ -45,6 +53,8 @@ public:
     std::optional<scheduler_events::reserved> reserved;
     /// prefill_only: blocks reported as computed, and the token that came with the last.
     std::vector<block_id> pushed;
+    /// Of the sliding group.
+    std::vector<block_id> pushed_windows;
     std::optional<token_id> first;
     /// Step results that were in when its first token came.
     std::uint64_t first_token_at = 0;
@@ -95,7 +105,8 @@ public:
 
 private:
   outcome* living(request_id, const char* event);
-  void check_kv(const outcome&, const std::vector<block_id>& blocks, std::uint32_t first_block);
+  std::uint32_t first_wanted_window(std::uint32_t length) const;
+  void check_kv(const outcome&, std::size_t group, const block_run&);
 };
 
 } // namespace troupe::test
