@@ -2,6 +2,7 @@
 #include "gpu/host/convert_matrix.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -21,6 +22,16 @@ std::byte* append(std::byte* out, T value) {
   return out + sizeof value;
 }
 
+/// To the nearest, halves away from zero, as std::round does; in a form that a compiler turns into vectors. What is not
+/// a number becomes -128.
+std::int32_t round_to_byte(float value) {
+  value = value > -128.0f ? value : -128.0f;
+  value = value < 127.0f ? value : 127.0f;
+  const auto whole = static_cast<std::int32_t>(value);
+  const float rest = value - static_cast<float>(whole); // exact
+  return whole + (rest >= 0.5f) - (rest <= -0.5f);
+}
+
 std::byte* append_q8_0(std::byte* out, const float* in) {
   float largest = 0;
   for (std::uint32_t i = 0; i < q8_columns; ++i)
@@ -28,9 +39,24 @@ std::byte* append_q8_0(std::byte* out, const float* in) {
   const float scale = largest / 127;
   const float inverse = scale != 0 ? 1 / scale : 0;
   out = append(out, float_to_half(scale));
+  std::array<std::int8_t, q8_columns> quants;
   for (std::uint32_t i = 0; i < q8_columns; ++i)
-    out = append(out, static_cast<std::int8_t>(std::lround(in[i] * inverse)));
-  return out;
+    quants[i] = static_cast<std::int8_t>(round_to_byte(in[i] * inverse));
+  std::memcpy(out, quants.data(), quants.size());
+  return out + quants.size();
+}
+
+/// The values of one row of a type that is not quantised.
+void widen_row(tensor_type type, const std::byte* in, std::span<float> out) {
+  if (type == tensor_type::f32) {
+    std::memcpy(out.data(), in, out.size_bytes());
+    return;
+  }
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    std::uint16_t bits = 0;
+    std::memcpy(&bits, in + i * sizeof bits, sizeof bits);
+    out[i] = type == tensor_type::bf16 ? std::bit_cast<float>(std::uint32_t{bits} << 16) : half_to_float(bits);
+  }
 }
 
 std::byte* append_row(std::byte* out, std::span<const float> row, tensor_type to) {
@@ -71,12 +97,20 @@ tensor_type converted_type(tensor_type stored, std::uint64_t columns, weight_for
 std::vector<std::byte> convert_matrix(const tensor_info& matrix, tensor_type to) {
   const auto rows = static_cast<std::uint32_t>(matrix.dims[1]);
   const auto columns = static_cast<std::uint32_t>(matrix.dims[0]);
-  // The packed form knows how to read every type.
-  std::vector<std::byte> packed(packed_bytes(matrix.type, rows, columns));
-  const auto view = pack(matrix, packed.data());
   std::vector<std::byte> result(row_bytes(to, columns) * rows);
   std::vector<float> row(columns);
   auto* out = result.data();
+  if (!is_quantised(packed_type_of(matrix.type))) {
+    const auto bytes = row_bytes(matrix.type, columns);
+    for (std::uint32_t r = 0; r < rows; ++r) {
+      widen_row(matrix.type, matrix.data.data() + r * bytes, row);
+      out = append_row(out, row, to);
+    }
+    return result;
+  }
+  // The packed form knows how to read every type.
+  std::vector<std::byte> packed(packed_bytes(matrix.type, rows, columns));
+  const auto view = pack(matrix, packed.data());
   for (std::uint32_t r = 0; r < rows; ++r) {
     unpack_row(view, r, row.data());
     out = append_row(out, row, to);
@@ -86,16 +120,7 @@ std::vector<std::byte> convert_matrix(const tensor_info& matrix, tensor_type to)
 
 std::vector<float> to_floats(const tensor_info& vector) {
   std::vector<float> result(vector.dims[0]);
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    if (vector.type == tensor_type::f32) {
-      std::memcpy(&result[i], vector.data.data() + i * sizeof(float), sizeof(float));
-      continue;
-    }
-    std::uint16_t bits = 0;
-    std::memcpy(&bits, vector.data.data() + i * sizeof bits, sizeof bits);
-    result[i] =
-      vector.type == tensor_type::bf16 ? std::bit_cast<float>(std::uint32_t{bits} << 16) : half_to_float(bits);
-  }
+  widen_row(vector.type, vector.data.data(), result);
   return result;
 }
 
