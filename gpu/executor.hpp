@@ -141,7 +141,7 @@ struct step {
 /// One per row of the step, in its order; `token` only for rows that wanted a sample.
 struct row_result {
   std::optional<sampled_token> token;
-  /// XXH3-64 of the row's logits as little-endian f32, if load_options asked for it; else 0.
+  /// XXH3-64 of the row's logits as little-endian f32, if the executor was made to hash them; else 0.
   std::uint64_t logits_hash = 0;
 };
 

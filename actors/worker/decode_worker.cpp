@@ -26,7 +26,8 @@ decode_worker_actor::behavior_type decode_worker_state::make_behavior() {
     [this](find_load) { return core_.report(); },
     [this](const drain_request& what) { return core_.drain(what); },
     [this](transport_endpoint_actor& endpoint) {
-      region_descriptions_.clear();
+      // It may come before the notice that the old one is gone.
+      lose_endpoint();
       core_.set_endpoint(std::move(endpoint));
     },
     [this](generate_request& what, stream_hub_actor& hub, request_session_actor& session) {
@@ -198,8 +199,11 @@ void decode_worker_state::lose_hub(const caf::actor_addr& hub, const std::string
     if (c.hub.address() == hub)
       orphans.push_back(id);
   for (auto id : orphans) {
-    auto& c = clients_.at(id);
-    self_->send(c.session, generation_failed{id, c.attempt, errc::unavailable, why});
+    // The end of one lets others start, or be late.
+    auto c = clients_.find(id);
+    if (c == clients_.end())
+      continue;
+    self_->send(c->second.session, generation_failed{id, c->second.attempt, errc::unavailable, why});
     cancel(id);
   }
 }
@@ -221,12 +225,16 @@ void decode_worker_state::follow(const fleet_snapshot& fleet) {
       lose_landings([&](const landing& l) { return l.peer.worker == peer->second.worker; });
 }
 
+/// With the endpoint its transports are gone, so nothing can land any more.
+void decode_worker_state::lose_endpoint() {
+  core_.lose_endpoint();
+  region_descriptions_.clear();
+  lose_landings([](const landing&) { return true; });
+}
+
 void decode_worker_state::peer_down(const caf::down_msg& down) {
   if (core_.is_endpoint(down.source)) {
-    // With the endpoint its transports are gone, so nothing can land any more.
-    core_.lose_endpoint();
-    region_descriptions_.clear();
-    lose_landings([](const landing&) { return true; });
+    lose_endpoint();
     return;
   }
   if (hubs_.erase(down.source) > 0) {

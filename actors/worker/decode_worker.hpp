@@ -124,6 +124,7 @@ private:
 
   // the others
   void follow(const fleet_snapshot&);
+  void lose_endpoint();
   void peer_down(const caf::down_msg&);
 
   decode_worker_actor::pointer self_;

@@ -45,12 +45,14 @@ void decode_worker_state::describe(request_id id, std::uint64_t number, transpor
   auto region = core_.region(regions.size());
   self_->request(core_.endpoint(), core_.config().answer_time_max, describe_region{region, writer})
     .then(
-      [this, id, number, writer, regions = std::move(regions)](std::string& description) mutable {
+      [this, id, number, writer, endpoint = core_.endpoint(),
+       regions = std::move(regions)](std::string& description) mutable {
+        if (endpoint != core_.endpoint())
+          return; // of regions that are gone; so is the landing
         regions.push_back(std::move(description));
         auto* landing = find_landing(id, number);
         if (regions.size() < core_.groups().size()) {
-          // Without the endpoint the landing is broken.
-          if (landing && core_.endpoint())
+          if (landing)
             describe(id, number, writer, std::move(regions));
           return;
         }

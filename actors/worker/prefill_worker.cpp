@@ -14,7 +14,7 @@ prefill_worker_state::prefill_worker_state(prefill_worker_actor::pointer self, w
                                            transport_endpoint_actor endpoint)
   : self_(self), core_(
                    self, std::move(config), role_prefill, std::move(endpoint), [this](scheduler_events& e) { act(e); },
-                   [this] { return jobs_.empty(); }) {}
+                   [this] { return jobs_.empty() && writing_.empty(); }) {}
 
 prefill_worker_actor::behavior_type prefill_worker_state::make_behavior() {
   log_unhandled_exceptions(self_);

@@ -39,9 +39,9 @@ struct scheduler_config {
   std::uint32_t chunk_tokens_max = 512;
   /// Rows of one step.
   std::uint32_t rows_max = 64;
-  /// Sequences that hold blocks (running or landing).
+  /// Sequences that hold blocks: running, landing, or prefilled and being pushed.
   std::uint32_t running_max = 64;
-  /// Sequences that wait for admission or were preempted; one more is refused. Preempted ones do not count.
+  /// Sequences that wait and never started; one more is refused. Preempted ones wait, too, but do not count.
   std::uint32_t queued_max = 256;
   std::uint32_t steps_in_flight_max = 2;
 };

@@ -67,7 +67,8 @@ void scheduler::content::admit(std::uint32_t tokens_left, steady_time now, sched
       fail(s, errc::deadline_exceeded, std::string{late}, events);
       continue;
     }
-    const blocked_start attempt{s.arrival, pool.changes(), windows.changes(), windows_claimed, running.size()};
+    const blocked_start attempt{s.arrival,  pool.changes(),    windows.changes(), windows_claimed,
+                                headroom(), window_headroom(), running.size()};
     if (attempt == blocked || !may_start(s, tokens_left))
       return;
     if (!try_start(s)) {

@@ -48,6 +48,9 @@ struct scheduler::content {
     std::uint64_t pool_changes = 0;
     std::uint64_t window_changes = 0;
     std::uint32_t windows_claimed = 0;
+    /// What a start must leave free, in each group.
+    std::uint32_t headroom = 0;
+    std::uint32_t window_headroom = 0;
     std::size_t running = 0;
     friend bool operator==(const blocked_start&, const blocked_start&) = default;
   };

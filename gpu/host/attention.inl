@@ -10,8 +10,7 @@ inline std::uint32_t at_most(std::uint32_t a, std::uint32_t b) { return a < b ? 
 
 inline std::uint32_t first_position(const attention& a, std::uint32_t token) {
   const std::uint32_t positions = a.positions + token;
-  const std::uint32_t begin = positions > a.window ? positions - a.window : 0;
-  return begin > a.begin ? begin : a.begin;
+  return positions > a.window ? positions - a.window : 0;
 }
 
 /// Up to 16 neighbouring positions of a block; column c of their keys is at keys + c × key_stride.

@@ -54,6 +54,7 @@ void host_model::compute_experts(std::uint32_t tokens, const host_layer& layer) 
 
 /// Softmax over all experts, then the largest; of equal ones the first.
 void host_model::choose_experts(std::uint32_t token) {
+  constexpr float taken = -1; // no exponential is negative
   const auto& e = config().experts;
   float* scores = router_.row(token);
   const float largest = *std::max_element(scores, scores + e.count);
@@ -63,10 +64,14 @@ void host_model::choose_experts(std::uint32_t token) {
   const std::span chosen{chosen_.data() + std::size_t{token} * e.used, e.used};
   float chosen_sum = 0;
   for (auto& one : chosen) {
-    const auto best = static_cast<std::uint32_t>(std::max_element(scores, scores + e.count) - scores);
+    // Each expert once, even if no score is a number: a token has one place in an expert's batch.
+    auto best = e.count;
+    for (std::uint32_t i = 0; i < e.count; ++i)
+      if (scores[i] != taken && (best == e.count || scores[i] > scores[best]))
+        best = i;
     one = {best, scores[best] / sum};
     chosen_sum += one.weight;
-    scores[best] = -1;
+    scores[best] = taken;
   }
   if (e.normalised)
     for (auto& one : chosen)

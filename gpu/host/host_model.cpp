@@ -40,6 +40,21 @@ cache_group make_group(const model_config& config, std::size_t layers, std::uint
   return group;
 }
 
+/// Hash of what the C library gives for the functions that angles and experts take from it: its versions differ, and so
+/// do the code paths that it chooses by CPU.
+std::uint64_t libm_probe() {
+  static const auto hash = [] {
+    std::vector<double> values;
+    for (int i = 0; i < 256; ++i) {
+      const double x = i * 37.3 + 1.0 / (i + 1);
+      values.insert(values.end(), {std::cos(x), std::sin(x), std::pow(1e4, -i / 256.0),
+                                   static_cast<double>(std::exp(static_cast<float>(-x / 100)))});
+    }
+    return XXH3_64bits(values.data(), values.size() * sizeof(double));
+  }();
+  return hash;
+}
+
 /// A vector more than needed: rows a power of two apart would fall into the same few lines of L1.
 std::uint32_t row_stride(std::uint32_t columns) { return padded(columns) + lanes; }
 
@@ -190,7 +205,8 @@ expected<void, error> host_model::make_scratch() {
 numerics_id host_model::numerics() const {
   // All paths but portable do the same fused operations in the same order.
   const std::string_view family = path_ == simd_path::portable ? "separate" : "fused";
-  const auto text = "host " + std::string{family} + " kernels " + std::to_string(kernel_version) + " kv f32";
+  const auto text = "host " + std::string{family} + " kernels " + std::to_string(kernel_version) + " kv f32 libm "
+                    + std::to_string(libm_probe());
   return numerics_id{XXH3_64bits(text.data(), text.size())};
 }
 

@@ -17,6 +17,7 @@ void multiply(const matrix_product& a) {
     case packed_type::q5_k: return multiply_by<quant_products<format_q5_k>>(a);
     case packed_type::q6_k: return multiply_by<quant_products<format_q6_k>>(a);
   }
+  __builtin_trap(); // a type that somebody forgot here
 }
 
 #include "gpu/host/attention.inl"

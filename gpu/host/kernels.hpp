@@ -43,8 +43,7 @@ constexpr bool is_quantised(packed_type type) { return type >= packed_type::q8_0
 ///   q5_0, q5_1  the same with 16 words of fifth bits before the nibbles
 ///   q4_k, q5_k  before every 256 columns 16 × f16 scale of scales, 16 × f16 scale of minima; 16 × u8 scale, 16 × u8
 ///               minimum, (q5_k: 16 words of fifth bits,) 4 × 16 words of nibbles
-///   q6_k        before every 256 columns 16 × f16 scale of scales; 16 × s8 scale of 16 columns, 16 × s8 of the other
-///   16,
+///   q6_k        before every 256 columns 16 × f16 scale of scales; 16 × s8 scale of 16 columns, 16 × s8 of the others,
 ///               2 × 16 words of pairs of high bits, 4 × 16 words of nibbles
 /// Words of b bits hold 16 / b pairs of columns from the low bits up, the even column of a pair in a word's low half,
 /// the odd one in its high half, so that a shift and a mask leave two 16-bit factors.
@@ -115,10 +114,9 @@ struct attention {
   std::uint64_t key_stride = 0;
   std::uint64_t value_stride = 0;
   std::uint32_t block_tokens = 0;
-  /// Token t attends to positions max(begin, positions + t − window) … positions + t − 1, the last being its own; there
-  /// is at least one. Lanes and blocks are those of the absolute position. Table entries of blocks that end at or
-  /// before the first position are not read.
-  std::uint32_t begin = 0;
+  /// Token t attends to positions max(0, positions + t − window) … positions + t − 1, the last being its own. Lanes and
+  /// blocks are those of the absolute position. Table entries of blocks that end at or before the first position are
+  /// not read.
   std::uint32_t window = 0xffffffff;
   std::uint32_t positions = 0;
   float scale = 0;
@@ -133,8 +131,8 @@ inline constexpr std::uint32_t attention_rows_max = 12;
 struct kernel_table {
   void (*multiply)(const matrix_product&);
   /// Rounds x[columns] of one token, to nearest even, into row 0 of `out`, in the order that this path's products of
-  /// `tokens` tokens read; columns is a multiple of 32. Blocks, and the quants but for their order, are the same bits on
-  /// every path.
+  /// `tokens` tokens read; columns is a multiple of 32. Blocks, and the quants but for their order, are the same bits
+  /// on every path.
   void (*quantise)(const float* x, std::uint32_t columns, std::uint32_t tokens, const quantised_rows& out);
   void (*attend)(const attention&);
   /// out[i] = x[i] / rms(x) × weight[i] for i below `padded`, which is at least `width`; x is zero from width on. With

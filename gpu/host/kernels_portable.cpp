@@ -26,7 +26,6 @@ using ivec = std::int32_t __attribute__((vector_size(vector_bytes)));
 using hvec = std::uint16_t __attribute__((vector_size(vector_bytes / 2)));
 
 inline fvec madd(fvec a, fvec b, fvec c) { return a * b + c; }
-inline fvec widen_half(hvec h);
 inline fvec maximum(fvec a, fvec b) {
   const auto greater = a > b;
   return reinterpret_cast<fvec>((reinterpret_cast<uvec>(a) & reinterpret_cast<uvec>(greater))

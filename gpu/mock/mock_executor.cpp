@@ -290,7 +290,7 @@ private:
 
   const mock_options options_;
   std::atomic<bool> is_slow_ = false;
-  std::vector<mock_kv> kv_; // of the thread that runs steps, as slots_ and recent_ are while a step runs
+  std::vector<mock_kv> kv_; // of the thread that runs steps, as recent_ is while a step runs
   const executor_info info_;
   std::function<void(step_result)> on_done_;
   std::uint64_t submitted_ = 0; // of the submitting thread alone

@@ -11,7 +11,7 @@
 
 namespace troupe::gpu::mock {
 
-/// How long a step takes: speed × (base + Σ over rows). A row of one token that is not a sequence's first
+/// How long a step takes: slowness × (base + Σ over rows). A row of one token that is not a sequence's first
 /// counts as decode, any other by its tokens.
 struct time_model {
   std::chrono::nanoseconds base{};

@@ -135,7 +135,6 @@ class Cli(unittest.TestCase):
             self.assertEqual(refused.returncode, 3)
             self.assertIn("$.model: 'WordLevel' is not supported", refused.stderr.decode())
 
-    @unittest.skipUnless(MODEL.exists(), "SKIPPED: the demo model is not in models/; scripts/setup fetches it")
     def test_a_gguf_file_with_nothing_but_a_vocabulary_tokenizes_and_renders(self):
         vocabulary = ROOT / "tests" / "fuzz" / "gguf_fuzz_seeds" / "vocabulary"
         # Its merges are l o, then l l.
@@ -146,6 +145,7 @@ class Cli(unittest.TestCase):
         done = troupe("render", vocabulary, text=b'{"messages":[{"role":"user","content":"Hi"}]}')
         self.assertEqual((done.returncode, done.stdout), (0, b"Hi"), done.stderr)
 
+    @unittest.skipUnless(MODEL.exists(), "SKIPPED: the demo model is not in models/; scripts/setup fetches it")
     def test_render_takes_the_template_of_a_model(self):
         context = {"messages": [{"role": "user", "content": "Hi ü"}], "add_generation_prompt": True}
         done = troupe("render", MODEL, text=json.dumps(context).encode())

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -151,5 +152,30 @@ TEST_CASE("the same models as GGUF files give the same logits") {
     auto weights = test::load_weights(*file);
     REQUIRE_MESSAGE(weights, weights.error().context);
     check(name, *weights, **pool, host::supported_simd_paths().back());
+  }
+}
+
+TEST_CASE("scores of experts that are no numbers choose each expert once, and harm nothing but themselves") {
+  const auto pool = host::compute_pool::make(2);
+  REQUIRE(pool);
+  auto directory = transformers_directory::open(goldens / "qwen3_moe");
+  REQUIRE(directory);
+  auto model = describe_model(*directory);
+  REQUIRE(model);
+  std::vector<std::vector<std::byte>> routers;
+  for (auto& layer : model->tensors.layers) {
+    REQUIRE(layer.router);
+    routers.emplace_back(layer.router->data.size(), std::byte{0xff}); // in every format
+    layer.router->data = routers.back();
+  }
+  auto weights = host::host_weights::load(*model);
+  REQUIRE(weights);
+  for (const auto path : host::supported_simd_paths()) {
+    auto executor = host::host_model::make(*weights, **pool, path, {17, 17}, block_tokens);
+    REQUIRE(executor);
+    // So many that an expert which a token chose twice would not fit its batch.
+    std::vector<token_id> tokens(host::product_tokens_max, 1);
+    const auto logits = logits_of(**executor, tokens, 1000);
+    CHECK(std::ranges::all_of(logits, [](float x) { return std::isnan(x); }));
   }
 }

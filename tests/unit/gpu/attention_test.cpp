@@ -151,7 +151,7 @@ TEST_CASE("a head has the same bits alone and beside others") {
   }
 }
 
-TEST_CASE("positions before `begin` are not attended to, nor are their blocks looked up") {
+TEST_CASE("positions before a window are not attended to, nor are their blocks looked up") {
   constexpr std::uint32_t block_tokens = 4, width = 32, heads = 3, positions = 61;
   paged_kv kv{width, block_tokens, 16, 7};
   const auto query = random_floats(std::size_t{heads} * width, 8);
@@ -163,7 +163,7 @@ TEST_CASE("positions before `begin` are not attended to, nor are their blocks lo
       a.heads = heads;
       a.positions = positions;
       a.scale = 0.5f;
-      a.begin = begin;
+      a.window = positions - begin;
       auto entries = kv.table;
       std::fill_n(entries.begin(), begin / block_tokens, 1u << 31);
       a.table = entries.data();
@@ -204,11 +204,8 @@ TEST_CASE(
               const auto together = attend(path, a, query.data());
               std::vector<float> alone;
               a.tokens = 1;
-              a.window = whole_window;
               for (std::uint32_t t = 0; t < tokens; ++t) {
-                // A window is no more than a `begin` of each token's own.
                 a.positions = positions + t;
-                a.begin = a.positions > window ? a.positions - window : 0;
                 const auto one = attend(path, a, query.data() + t * heads * width);
                 alone.insert(alone.end(), one.begin(), one.end());
               }
