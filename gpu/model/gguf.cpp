@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "gpu/model/gguf_parser.hpp"
+#include "gpu/model/in_quotes.hpp"
 #include "gpu/model/mapped_file.hpp"
 
 namespace troupe::gpu {

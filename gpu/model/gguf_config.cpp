@@ -8,6 +8,7 @@
 
 #include "gpu/model/architecture.hpp"
 #include "gpu/model/describe_model.hpp"
+#include "gpu/model/in_quotes.hpp"
 #include "gpu/model/model_bounds.hpp"
 
 namespace troupe::gpu {
@@ -173,11 +174,12 @@ expected<model_config, error> read_model_config(const gguf_file& file) {
   const auto* kind = find_architecture(*name);
   if (kind == nullptr)
     return fail(errc::unsupported,
-                "general.architecture is '" + std::string{*name} + "', known are " + known_architectures());
+                "general.architecture is " + in_quotes(*name) + ", known are " + known_architectures());
   key_reader keys{file, kind->name};
   const auto scaling = keys.text("rope.scaling.type", "none");
   if (scaling != "none" && scaling != "linear")
-    keys.refuse(errc::unsupported, "rope.scaling.type", "is '" + scaling + "', supported are 'none' and 'linear'");
+    keys.refuse(errc::unsupported, "rope.scaling.type",
+                "is " + in_quotes(scaling) + ", supported are 'none' and 'linear'");
   if (keys.first_error())
     return unexpected{*keys.first_error()};
   const auto* embedding = file.find_tensor("token_embd.weight");

@@ -47,7 +47,4 @@ struct gguf_contents {
 /// REQUIRES: file.data() is 8-byte aligned, so that tensors are.
 expected<gguf_contents, error> parse_gguf(std::span<const std::byte> file, const gguf_limits&);
 
-/// A name from a file, quoted for a message: long ones cut, unprintable bytes as \xNN.
-std::string in_quotes(std::string_view);
-
 } // namespace troupe::gpu

@@ -4,6 +4,8 @@
 #include <string>
 #include <unordered_set>
 
+#include "gpu/model/in_quotes.hpp"
+
 namespace troupe::gpu {
 
 namespace {
@@ -128,7 +130,8 @@ public:
   void refuse_others(std::string_view architecture) {
     for (const auto& one : source_.all)
       if (!error_ && !known_.contains(one.name))
-        refuse(errc::unsupported, "tensor " + one.name + " is not part of a " + std::string{architecture} + " model");
+        refuse(errc::unsupported,
+               "tensor " + in_quotes(one.name) + " is not part of a " + std::string{architecture} + " model");
   }
 
   const std::optional<error>& first_error() const { return error_; }

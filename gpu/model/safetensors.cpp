@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "gpu/model/in_quotes.hpp"
 #include "gpu/model/json_file.hpp"
 
 namespace troupe::gpu {
@@ -43,7 +44,7 @@ constexpr element_type element_types[] = {
 unexpected<error> malformed(const std::string& why) { return fail(errc::malformed_file, "safetensors: " + why); }
 
 unexpected<error> malformed(const std::string& tensor, const std::string& why) {
-  return malformed("tensor '" + tensor.substr(0, 256) + "' " + why);
+  return malformed("tensor " + in_quotes(tensor) + " " + why);
 }
 
 struct extent {
@@ -61,7 +62,7 @@ expected<tensor_info, error> parse_tensor(const std::string& name, const nlohman
   const auto& type_name = entry["dtype"].get_ref<const std::string&>();
   const auto* type = std::ranges::find(element_types, type_name, &element_type::name);
   if (type == std::end(element_types))
-    return malformed(name, "has the unknown dtype '" + type_name.substr(0, 64) + "'");
+    return malformed(name, "has the unknown dtype " + in_quotes(type_name));
   tensor_info result;
   result.name = name;
   result.type = type->type;

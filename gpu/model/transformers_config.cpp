@@ -10,6 +10,7 @@
 
 #include "gpu/model/architecture.hpp"
 #include "gpu/model/describe_model.hpp"
+#include "gpu/model/in_quotes.hpp"
 #include "gpu/model/model_bounds.hpp"
 #include "gpu/model/transformers_directory.hpp"
 
@@ -142,7 +143,8 @@ rope_config read_scaled_rope(key_reader& scaling, double base, std::uint32_t hea
   else if (type == "llama3")
     result.divisors = llama3_divisors(scaling, base, head_width);
   else if (type != "default")
-    scaling.refuse(errc::unsupported, "rope_type", "is '" + type + "', supported are 'default', 'linear' and 'llama3'");
+    scaling.refuse(errc::unsupported, "rope_type",
+                   "is " + in_quotes(type) + ", supported are 'default', 'linear' and 'llama3'");
   return result;
 }
 
@@ -243,7 +245,8 @@ void refuse_unsupported(key_reader& keys, const architecture& kind) {
   const auto gate = keys.text(keys.has("hidden_activation") ? "hidden_activation" : "hidden_act",
                               kind.gate == gate_function::silu ? "silu" : "gelu_pytorch_tanh");
   if (gate != (kind.gate == gate_function::silu ? "silu" : "gelu_pytorch_tanh"))
-    keys.refuse(errc::unsupported, "hidden_act", "is '" + gate + "', which is not supported for this architecture");
+    keys.refuse(errc::unsupported, "hidden_act",
+                "is " + in_quotes(gate) + ", which is not supported for this architecture");
   const auto partial = keys.positive("partial_rotary_factor", 1, 1.0);
   if (partial != 1)
     keys.refuse(errc::unsupported, "partial_rotary_factor", "is not 1");
@@ -255,7 +258,8 @@ expected<const architecture*, error> find_kind(const json& config) {
                       : std::string{};
   if (const auto* kind = find_architecture_by_model_type(type))
     return kind;
-  return fail(errc::unsupported, "config.json: model_type is '" + type + "', known are " + known_model_types());
+  return fail(errc::unsupported,
+              "config.json: model_type is " + in_quotes(type) + ", known are " + known_model_types());
 }
 
 } // namespace

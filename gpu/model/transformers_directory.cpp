@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "gpu/model/in_quotes.hpp"
 #include "gpu/model/json_file.hpp"
 #include "gpu/model/safetensors.hpp"
 
@@ -81,7 +82,7 @@ expected<transformers_directory, error> transformers_directory::open(const std::
       return unexpected{added.error()};
   for (const auto& tensor : result->tensors)
     if (!result->by_name.emplace(tensor.name, &tensor).second)
-      return fail(errc::malformed_file, path.string() + ": tensor " + tensor.name + " is in two files");
+      return fail(errc::malformed_file, path.string() + ": tensor " + in_quotes(tensor.name) + " is in two files");
   return transformers_directory{std::move(result)};
 }
 

@@ -128,6 +128,8 @@ std::vector<std::byte> tiny_llama::write(const spoiler& spoil) const {
   norm("output_norm.weight");
   if (!tied_head)
     matrix("output.weight", embedding_type, vocabulary, width);
+  if (more)
+    more(file);
   return file.finish();
 }
 

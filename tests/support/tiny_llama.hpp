@@ -32,6 +32,8 @@ struct tiny_llama {
   gpu::tensor_type embedding_type = gpu::tensor_type::q8_0;
   gpu::tensor_type attention_type = gpu::tensor_type::q4_1;
   gpu::tensor_type ffn_type = gpu::tensor_type::q4_0;
+  /// Adds further keys and tensors.
+  std::function<void(gguf_writer&)> more = {};
 
   /// One tensor as it is about to be written; an empty name leaves it out.
   struct tensor {

@@ -76,6 +76,8 @@ TEST_CASE("what a header claims is checked against the file") {
   CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0),
             "larger than the file"));
   CHECK(has(refusal(R"({"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", 4), "unknown dtype 'Q4'"));
+  CHECK(has(refusal(R"({"a\nb":{"dtype":"Q\t","shape":[1],"data_offsets":[0,4]}})", 4),
+            "tensor 'a\\x0ab' has the unknown dtype 'Q\\x09'"));
   CHECK(has(refusal(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1],"data_offsets":[0,4]}})", 4), "5 dimensions"));
   CHECK(has(refusal(R"({"a":7})", 0), "lacks dtype"));
   CHECK_FALSE(parse_safetensors(std::vector<std::byte>(7)));

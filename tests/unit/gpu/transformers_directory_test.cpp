@@ -59,6 +59,16 @@ std::string refusal_of(const std::string& name, const std::function<void(nlohman
   return model.refusal();
 }
 
+model_config config_of(const std::string& name, const std::function<void(nlohmann::json&)>& change) {
+  copied_model model{name};
+  model.change_config(change);
+  auto directory = transformers_directory::open(model.path());
+  REQUIRE(directory);
+  auto config = read_model_config(*directory);
+  REQUIRE_MESSAGE(config, config.error().context);
+  return *config;
+}
+
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 } // namespace
@@ -93,15 +103,6 @@ TEST_CASE("numbers that are missing, of another type, or do not fit are refused 
 }
 
 TEST_CASE("older ways to write the same configuration give the same model") {
-  auto config_of = [](const std::string& name, const std::function<void(nlohmann::json&)>& change) {
-    copied_model model{name};
-    model.change_config(change);
-    auto directory = transformers_directory::open(model.path());
-    REQUIRE(directory);
-    auto config = read_model_config(*directory);
-    REQUIRE_MESSAGE(config, config.error().context);
-    return *config;
-  };
   const auto same = [&](const std::string& name, const std::function<void(nlohmann::json&)>& change) {
     const auto a = config_of(name, [](auto&) {});
     const auto b = config_of(name, change);
@@ -137,6 +138,20 @@ TEST_CASE("older ways to write the same configuration give the same model") {
     c.erase("rope_parameters");
     c["rope_theta"] = 1e4;
   });
+}
+
+TEST_CASE("text of the files is quoted in errors") {
+  CHECK(has(refusal_of("llama", [](auto& c) { c["model_type"] = "a\nb"; }), "model_type is 'a\\x0ab'"));
+  CHECK(has(refusal_of("llama", [](auto& c) { c["rope_parameters"]["rope_type"] = "a\nb"; }), "'a\\x0ab'"));
+  CHECK(has(refusal_of("llama", [](auto& c) { c["hidden_act"] = "a\nb"; }), "'a\\x0ab'"));
+}
+
+TEST_CASE("a tensor in two files is refused") {
+  copied_model model{"qwen2"};
+  fs::copy(model.path() / "model.safetensors", model.path() / "again.safetensors");
+  std::ofstream{model.path() / "model.safetensors.index.json"}
+    << nlohmann::json{{"weight_map", {{"a", "model.safetensors"}, {"b", "again.safetensors"}}}};
+  CHECK(has(model.refusal(), "tensor 'lm_head.weight' is in two files"));
 }
 
 TEST_CASE("shards are read as one, and an index that leads elsewhere is refused") {
