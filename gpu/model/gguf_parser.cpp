@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gpu/model/gguf_parser.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <optional>
@@ -97,6 +98,7 @@ private:
   expected<void, error> tensor(std::uint64_t index);
   expected<std::uint64_t, error> tensor_bytes(const std::string& whose, const tensor_info&, std::uint64_t at) const;
   expected<void, error> place_tensors();
+  expected<void, error> check_overlaps() const;
 
   std::span<const std::byte> file_;
   const gguf_limits& limits_;
@@ -321,7 +323,27 @@ expected<void, error> parser::place_tensors() {
     if (bytes != 0)
       out_.tensors[i].data = file_.subspan(start + offset, bytes);
   }
-  return {};
+  return check_overlaps();
+}
+
+/// REQUIRES: all claims lie inside the file, so that their ends do not overflow.
+expected<void, error> parser::check_overlaps() const {
+  std::vector<std::size_t> order; // tensors of known size, by offset
+  for (std::size_t i = 0; i < claims_.size(); ++i)
+    if (claims_[i].bytes != 0)
+      order.push_back(i);
+  std::ranges::stable_sort(order, {}, [this](std::size_t i) { return claims_[i].offset; });
+  // If any two overlap, so do two neighbours.
+  auto overlap = [this](std::size_t a, std::size_t b) {
+    return claims_[b].offset - claims_[a].offset < claims_[a].bytes;
+  };
+  const auto found = std::ranges::adjacent_find(order, overlap);
+  if (found == order.end())
+    return {};
+  const auto& later = claims_[found[1]];
+  return refuse(later.field_at, "tensors " + in_quotes(out_.tensors[found[0]].name) + " and "
+                                  + in_quotes(out_.tensors[found[1]].name) + " overlap at offset "
+                                  + std::to_string(later.offset) + " of the data");
 }
 
 } // namespace

@@ -229,6 +229,28 @@ TEST_CASE("an offset that is unaligned, beyond the data or close to 2^64 is refu
                + " of the data, which has 64 bytes (byte 49)");
 }
 
+TEST_CASE("tensors that share bytes are refused by the names of both") {
+  auto placed = [](std::array<std::uint64_t, 3> offsets, tensor_type type_of_c = tensor_type::f32) {
+    gguf_writer w;
+    w.add_tensor("a", tensor_type::f32, std::array<std::uint64_t, 1>{16}, pattern(64));
+    w.add_tensor("b", tensor_type::f32, std::array<std::uint64_t, 1>{8}, pattern(32));
+    w.add_tensor("c", type_of_c, std::array<std::uint64_t, 1>{8}, pattern(32));
+    auto file = w.finish();
+    for (std::size_t i = 0; i < offsets.size(); ++i) // after header, name, dimensions, type; each takes 33 bytes
+      std::memcpy(file.data() + 49 + 33 * i, &offsets[i], sizeof offsets[i]);
+    return error_of(file);
+  };
+  CHECK(placed({0, 64, 96}) == "");
+  CHECK(placed({64, 0, 32}) == "");
+  CHECK(placed({0, 32, 96}) == "tensors 'a' and 'b' overlap at offset 32 of the data (byte 82)");
+  CHECK(placed({0, 64, 64}) == "tensors 'b' and 'c' overlap at offset 64 of the data (byte 115)");
+  CHECK(placed({64, 0, 96}) == "tensors 'a' and 'c' overlap at offset 96 of the data (byte 115)");
+  CHECK(placed({32, 96, 0}) == "");
+  CHECK(placed({32, 0, 0}) == "tensors 'b' and 'c' overlap at offset 0 of the data (byte 115)");
+  // How many bytes an unknown type takes is not known.
+  CHECK(placed({0, 64, 64}, tensor_type{10}) == "");
+}
+
 TEST_CASE("a string whose length wraps around the file's end is refused") {
   gguf_limits loose{.string_bytes_max = ~std::uint64_t{0}};
   for (std::uint64_t length : {std::uint64_t{100}, ~std::uint64_t{0}, ~std::uint64_t{0} - 8, ~std::uint64_t{0} - 44}) {
