@@ -92,10 +92,8 @@ public:
     for (const auto& layer : c.layers)
       numbers.insert(numbers.end(), {layer.window, layer.rope});
     numbers.insert(numbers.end(), vector_hashes_.begin(), vector_hashes_.end());
-    for (const auto& m : matrices_) {
-      numbers.push_back(hash_of(m.source->name.data(), m.source->name.size()));
-      numbers.push_back(static_cast<std::uint64_t>(m.source->type));
-    }
+    for (const auto& m : matrices_)
+      push_name_and_type(numbers, *m.source);
     for (const auto& one : pieces_)
       numbers.push_back(one.hash);
     return hash_of(numbers.data(), numbers.size() * sizeof numbers[0]);
@@ -118,6 +116,11 @@ private:
 
   static std::uint64_t hash_of(const void* data, std::size_t bytes) { return XXH3_64bits(data, bytes); }
 
+  static void push_name_and_type(std::vector<std::uint64_t>& to, const tensor_info& tensor) {
+    to.push_back(hash_of(tensor.name.data(), tensor.name.size()));
+    to.push_back(static_cast<std::uint64_t>(tensor.type));
+  }
+
   void add(const tensor_info& source, packed_view& out) {
     const auto type = converted_type(source.type, source.dims[0], format_);
     matrices_.push_back({&source, &out, type, memory_bytes_});
@@ -127,6 +130,7 @@ private:
   }
 
   std::vector<float> vector(const tensor_info& source) {
+    push_name_and_type(vector_hashes_, source);
     vector_hashes_.push_back(hash_of(source.data.data(), source.data.size()));
     auto result = to_floats(source);
     result.resize(padded(static_cast<std::uint32_t>(result.size())));

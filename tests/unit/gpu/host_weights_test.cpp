@@ -140,3 +140,26 @@ TEST_CASE("the hash follows the weights") {
   CHECK((*a)->hash() == (*b)->hash());
   CHECK((*a)->hash() != (*c)->hash());
 }
+
+TEST_CASE("the hash follows the names and types of norms too") {
+  const auto hash_after = [](const std::function<void(tensor_info&)>& change) {
+    const test::temporary_file file{test::tiny_llama{}.write([](auto& t) {
+      if (t.name == "blk.1.ffn_norm.weight") {
+        t.type = tensor_type::f16;
+        t.data.resize(t.data.size() / 2);
+      }
+    })};
+    auto opened = gguf_file::open(file.path());
+    REQUIRE(opened);
+    auto model = describe_model(*opened);
+    REQUIRE(model);
+    change(model->tensors.layers[1].ffn_norm);
+    auto loaded = host::host_weights::load(*model);
+    REQUIRE(loaded);
+    return (*loaded)->hash();
+  };
+  const auto unchanged = hash_after([](auto&) {});
+  CHECK(hash_after([](auto&) {}) == unchanged);
+  CHECK(hash_after([](auto& t) { t.name = "blk.1.attn_norm.weight"; }) != unchanged);
+  CHECK(hash_after([](auto& t) { t.type = tensor_type::bf16; }) != unchanged);
+}
