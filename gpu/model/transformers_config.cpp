@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model's numbers from config.json. What it leaves out is what transformers assumes.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <optional>
@@ -20,7 +22,31 @@ namespace {
 
 using json = nlohmann::json;
 
-/// Reads keys of an object and keeps the first error. A key that is null counts as absent.
+/// What transformers assumes where a key is absent, as far as its models differ. Source: their configuration classes.
+struct model_defaults {
+  std::string_view model_type;
+  /// 0: none.
+  std::uint32_t sliding_window = 0;
+  double rope_theta = 1e4;
+  /// 0: the width of a head.
+  double query_pre_attn_scalar = 0;
+};
+
+constexpr std::array defaults_of_models{
+  model_defaults{.model_type = "mistral", .sliding_window = 4096},
+  model_defaults{.model_type = "smollm3", .rope_theta = 2e6},
+  model_defaults{.model_type = "qwen2", .sliding_window = 4096},
+  model_defaults{.model_type = "qwen3", .sliding_window = 4096},
+  model_defaults{.model_type = "qwen3_moe", .sliding_window = 4096},
+  model_defaults{.model_type = "gemma3_text", .sliding_window = 4096, .rope_theta = 1e6, .query_pre_attn_scalar = 256},
+};
+
+model_defaults find_defaults(std::string_view model_type) {
+  const auto* found = std::ranges::find(defaults_of_models, model_type, &model_defaults::model_type);
+  return found != defaults_of_models.end() ? *found : model_defaults{};
+}
+
+/// Reads keys of an object and keeps the first error. A key that is null counts as absent, where not said otherwise.
 class key_reader {
 public:
   key_reader(const json& object, std::string path) : object_(object), path_(std::move(path)) {}
@@ -34,6 +60,11 @@ public:
     if (!value->is_number_unsigned() || value->get<std::uint64_t>() == 0 || value->get<std::uint64_t>() > max)
       return refuse(errc::malformed_file, key, "is not a count within 1 and " + std::to_string(max)), 0;
     return value->get<std::uint32_t>();
+  }
+
+  /// Zero if it is null.
+  std::uint32_t uint_or_null(const char* key, std::uint64_t max, std::uint64_t fallback) {
+    return uint(key, max, object_.contains(key) ? 0 : fallback);
   }
 
   double positive(const char* key, double max, std::optional<double> fallback = std::nullopt) {
@@ -173,14 +204,19 @@ rope_config read_rope(key_reader& keys, const char* kind, const char* base_key, 
 }
 
 /// Which layers see a window only: layer_types, or the older ways to say so.
-void read_windows(key_reader& keys, const architecture& kind, model_config& config) {
-  const auto all_layers = keys.text("model_type", "") == "mistral";
-  const auto window = keys.uint("sliding_window", bounds::context_max, 0);
+void read_windows(key_reader& keys, const architecture& kind, const model_defaults& defaults, model_config& config) {
+  const auto all_layers = defaults.model_type == "mistral";
+  const auto window = keys.uint_or_null("sliding_window", bounds::context_max, defaults.sliding_window);
   const auto count = config.layers.size();
+  auto slide = [&](layer_config& layer) {
+    if (window == 0)
+      keys.refuse(errc::missing, "sliding_window", "is missing, and there are layers that see a window only");
+    layer.window = window;
+  };
   if (const auto* types = keys.array("layer_types", count)) {
     for (std::size_t i = 0; i < count; ++i)
       if ((*types)[i] == "sliding_attention")
-        config.layers[i].window = window;
+        slide(config.layers[i]);
       else if ((*types)[i] != "full_attention")
         return keys.refuse(errc::unsupported, "layer_types",
                            "has a layer that is neither 'full_attention' nor 'sliding_attention'");
@@ -190,7 +226,7 @@ void read_windows(key_reader& keys, const architecture& kind, model_config& conf
     const auto pattern = keys.uint("sliding_window_pattern", bounds::layers_max, 6);
     for (std::size_t i = 0; pattern != 0 && i < count; ++i)
       if ((i + 1) % pattern != 0)
-        config.layers[i].window = window;
+        slide(config.layers[i]);
     return;
   }
   if (!keys.flag("use_sliding_window", all_layers))
@@ -200,17 +236,15 @@ void read_windows(key_reader& keys, const architecture& kind, model_config& conf
     config.layers[i].window = window;
 }
 
-void read_layers(key_reader& keys, const architecture& kind, model_config& config) {
-  read_windows(keys, kind, config);
+void read_layers(key_reader& keys, const architecture& kind, const model_defaults& defaults, model_config& config) {
+  read_windows(keys, kind, defaults, config);
+  config.ropes = {read_rope(keys, "full_attention", "rope_theta", defaults.rope_theta, config.head_width)};
   if (kind.name == "gemma3") {
-    config.ropes = {read_rope(keys, "full_attention", "rope_theta", 1e6, config.head_width),
-                    read_rope(keys, "sliding_attention", "rope_local_base_freq", 1e4, config.head_width)};
+    config.ropes.push_back(read_rope(keys, "sliding_attention", "rope_local_base_freq", 1e4, config.head_width));
     for (auto& layer : config.layers)
       layer.rope = layer.window != 0 ? 1 : 0;
     return;
   }
-  const auto base = kind.name == "smollm3" ? 2e6 : 1e4;
-  config.ropes = {read_rope(keys, "full_attention", "rope_theta", base, config.head_width)};
   if (kind.name != "smollm3")
     return;
   if (const auto* ropes = keys.array("no_rope_layers", config.layers.size())) {
@@ -291,11 +325,13 @@ expected<model_config, error> read_model_config(const transformers_directory& di
     return unexpected{*keys.first_error()};
   config.head_width = keys.uint("head_dim", bounds::head_width_max, config.width / config.heads);
   read_experts(keys, kind, config);
-  read_layers(keys, kind, config);
+  const auto defaults = find_defaults(keys.text("model_type", ""));
+  read_layers(keys, kind, defaults, config);
   refuse_unsupported(keys, kind);
   config.embedding_scale = kind.scaled_embedding ? std::sqrt(static_cast<float>(config.width)) : 1.0f;
-  config.attention_scale = static_cast<float>(
-    1 / std::sqrt(keys.positive("query_pre_attn_scalar", 1e6, static_cast<double>(config.head_width))));
+  const auto scaled_width =
+    defaults.query_pre_attn_scalar != 0 ? defaults.query_pre_attn_scalar : static_cast<double>(config.head_width);
+  config.attention_scale = static_cast<float>(1 / std::sqrt(keys.positive("query_pre_attn_scalar", 1e6, scaled_width)));
   if (keys.first_error())
     return unexpected{*keys.first_error()};
   if (auto fits = check_together(config); !fits)

@@ -69,6 +69,13 @@ model_config config_of(const std::string& name, const std::function<void(nlohman
   return *config;
 }
 
+std::vector<std::uint32_t> windows_of(const model_config& config) {
+  std::vector<std::uint32_t> result;
+  for (const auto& layer : config.layers)
+    result.push_back(layer.window);
+  return result;
+}
+
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 } // namespace
@@ -138,6 +145,47 @@ TEST_CASE("older ways to write the same configuration give the same model") {
     c.erase("rope_parameters");
     c["rope_theta"] = 1e4;
   });
+}
+
+TEST_CASE("an absent window is the default of the model, and null is none") {
+  using windows = std::vector<std::uint32_t>;
+  auto without = [](auto& c) { c.erase("sliding_window"); };
+  auto with_null = [](auto& c) { c["sliding_window"] = nullptr; };
+  const auto gemma3 = config_of("gemma3", without);
+  CHECK(windows_of(gemma3) == windows{4096, 4096, 4096, 4096, 4096, 0, 4096});
+  for (const auto& layer : gemma3.layers)
+    CHECK(layer.rope == (layer.window != 0 ? 1u : 0u));
+  CHECK(windows_of(config_of("mistral", without)) == windows{4096, 4096, 4096});
+  CHECK(windows_of(config_of("mistral", with_null)) == windows{0, 0, 0});
+  auto from_second_layer = [](auto& c) {
+    c.erase("layer_types");
+    c["use_sliding_window"] = true;
+    c["max_window_layers"] = 1;
+  };
+  CHECK(windows_of(config_of("qwen2",
+                             [&](auto& c) {
+                               from_second_layer(c);
+                               without(c);
+                             }))
+        == windows{0, 4096, 4096});
+  CHECK(windows_of(config_of("qwen2", from_second_layer)) == windows{0, 0, 0});
+}
+
+TEST_CASE("a layer that sees a window of unknown width is refused") {
+  const std::string_view why = "config.json: sliding_window is missing";
+  CHECK(has(refusal_of("gemma3", [](auto& c) { c["sliding_window"] = nullptr; }), why));
+  CHECK(has(refusal_of("gemma3",
+                       [](auto& c) {
+                         c.erase("layer_types");
+                         c["sliding_window"] = nullptr;
+                       }),
+            why));
+  CHECK(has(refusal_of("llama", [](auto& c) { c["layer_types"] = std::vector<std::string>(3, "sliding_attention"); }),
+            why));
+}
+
+TEST_CASE("Gemma 3's products of query and key are scaled for heads of 256 if it does not say so") {
+  CHECK(config_of("gemma3", [](auto& c) { c.erase("query_pre_attn_scalar"); }).attention_scale == 1.0f / 16);
 }
 
 TEST_CASE("text of the files is quoted in errors") {
