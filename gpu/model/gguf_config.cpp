@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model's numbers from GGUF metadata. What the format leaves out is what llama.cpp assumes.
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "gpu/model/architecture.hpp"
 #include "gpu/model/describe_model.hpp"
@@ -27,25 +30,11 @@ public:
   bool has(std::string_view key) const { return file_.has(prefix_ + std::string{key}); }
 
   std::uint32_t uint(std::string_view key, std::uint64_t max, std::optional<std::uint64_t> fallback = std::nullopt) {
-    auto value = uint_or_zero(key, max, fallback);
-    if (!error_ && value == 0)
-      refuse(errc::malformed_file, key, "is 0, not within 1 and " + std::to_string(max));
-    return value;
+    return within(1, max, key, fallback);
   }
 
   std::uint32_t uint_or_zero(std::string_view key, std::uint64_t max, std::optional<std::uint64_t> fallback) {
-    if (error_)
-      return 0;
-    if (fallback && !has(key))
-      return static_cast<std::uint32_t>(*fallback);
-    auto value = file_.find_uint(prefix_ + std::string{key});
-    if (!value)
-      return error_ = value.error(), 0;
-    if (*value > max)
-      return refuse(errc::malformed_file, key,
-                    "is " + std::to_string(*value) + ", not within 1 and " + std::to_string(max)),
-             0;
-    return static_cast<std::uint32_t>(*value);
+    return within(0, max, key, fallback);
   }
 
   double positive(std::string_view key, double max, std::optional<double> fallback = std::nullopt) {
@@ -72,39 +61,99 @@ public:
     return std::string{*value};
   }
 
+  /// Refuses a feature that would change the arithmetic, unless its number is 0 or absent.
+  void demand_zero(std::string_view key) {
+    if (error_ || !has(key))
+      return;
+    auto value = file_.find_float(prefix_ + std::string{key});
+    if (!value)
+      error_ = value.error();
+    else if (*value != 0)
+      refuse(errc::unsupported, key, "is not 0, which is not supported");
+  }
+
   void refuse(errc code, std::string_view key, const std::string& why) {
     if (!error_)
       error_ = error{code, prefix_ + std::string{key} + " " + why};
   }
 
+  void take_error(const error& of) {
+    if (!error_)
+      error_ = of;
+  }
+
   const std::optional<error>& first_error() const { return error_; }
 
 private:
+  std::uint32_t within(std::uint64_t min, std::uint64_t max, std::string_view key,
+                       std::optional<std::uint64_t> fallback) {
+    if (error_)
+      return 0;
+    const auto value = fallback && !has(key) ? *fallback : file_.find_uint(prefix_ + std::string{key});
+    if (!value)
+      return error_ = value.error(), 0;
+    if (*value < min || *value > max)
+      return refuse(errc::malformed_file, key,
+                    "is " + std::to_string(*value) + ", not within " + std::to_string(min) + " and "
+                      + std::to_string(max)),
+             0;
+    return static_cast<std::uint32_t>(*value);
+  }
+
   const gguf_file& file_;
   std::string prefix_;
   std::optional<error> error_;
 };
 
-/// Llama 3 stores its rope scaling as divisors.
-std::vector<double> read_rope_divisors(const gguf_file& file) {
+/// Llama 3 stores its rope scaling as divisors. Empty: all 1.
+expected<std::vector<double>, error> read_rope_divisors(const gguf_file& file, std::uint32_t head_width) {
   std::vector<double> result;
   const auto* tensor = file.find_tensor(rope_divisors_tensor);
-  if (tensor == nullptr || tensor->type != tensor_type::f32)
+  if (tensor == nullptr)
     return result;
-  for (std::size_t at = 0; at + sizeof(float) <= tensor->data.size(); at += sizeof(float)) {
+  const auto name = "tensor " + std::string{rope_divisors_tensor};
+  if (tensor->type != tensor_type::f32)
+    return fail(errc::unsupported, name + " is of type " + to_string(tensor->type) + ", supported is F32");
+  const auto pairs = head_width / 2;
+  if (tensor->dims != std::array<std::uint64_t, 4>{pairs, 1, 1, 1})
+    return fail(errc::missing, name + " is not of shape [" + std::to_string(pairs) + "]");
+  result.reserve(pairs);
+  for (std::size_t at = 0; at < tensor->data.size(); at += sizeof(float)) {
     float value = 0;
     std::memcpy(&value, tensor->data.data() + at, sizeof value);
+    if (!(std::isfinite(value) && value > 0))
+      return fail(errc::malformed_file, name + " has an element that is not a positive number");
     result.push_back(value);
   }
   return result;
 }
 
+/// Of linear scaling, which a factor without a type means; 1: there is none. The second key is the older one.
+double read_linear_factor(key_reader& keys) {
+  if (keys.text("rope.scaling.type", "linear") != "linear")
+    return 1;
+  for (const auto* key : {"rope.scaling.factor", "rope.scale_linear"})
+    if (keys.has(key))
+      return keys.positive(key, 1e6);
+  return 1;
+}
+
 rope_config read_rope(key_reader& keys, const gguf_file& file, std::uint32_t head_width) {
   rope_config result;
   result.base = keys.positive("rope.freq_base", bounds::rope_base_max, 10'000.0);
-  result.divisors = read_rope_divisors(file);
-  if (keys.text("rope.scaling.type", "none") == "linear")
-    result.divisors.assign(head_width / 2, keys.positive("rope.scaling.factor", 1e6));
+  const auto factor = read_linear_factor(keys);
+  auto divisors = read_rope_divisors(file, head_width);
+  if (!divisors) {
+    keys.take_error(divisors.error());
+    return result;
+  }
+  result.divisors = std::move(*divisors);
+  if (factor == 1)
+    return result;
+  if (!result.divisors.empty())
+    keys.refuse(errc::unsupported, "rope.scaling.factor",
+                "is not 1, and there is a tensor " + std::string{rope_divisors_tensor} + " as well");
+  result.divisors.assign(head_width / 2, factor);
   return result;
 }
 
@@ -176,7 +225,9 @@ expected<model_config, error> read_model_config(const gguf_file& file) {
     return fail(errc::unsupported,
                 "general.architecture is " + in_quotes(*name) + ", known are " + known_architectures());
   key_reader keys{file, kind->name};
-  const auto scaling = keys.text("rope.scaling.type", "none");
+  for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping"})
+    keys.demand_zero(key);
+  const auto scaling = keys.text("rope.scaling.type", "linear");
   if (scaling != "none" && scaling != "linear")
     keys.refuse(errc::unsupported, "rope.scaling.type",
                 "is " + in_quotes(scaling) + ", supported are 'none' and 'linear'");
