@@ -255,7 +255,9 @@ expected<model_config, error> read_model_config(const gguf_file& file) {
   config.hidden = keys.uint("feed_forward_length", bounds::hidden_max,
                             kind->experts ? std::optional<std::uint64_t>{config.experts.hidden} : std::nullopt);
   config.ropes.push_back(read_rope(keys, file, config.head_width));
-  const auto window = keys.uint_or_zero("attention.sliding_window", bounds::context_max, 0);
+  // Gemma 3's layers slide by their place, so its files have to say how far they see.
+  const auto window = kind->name == "gemma3" ? keys.uint("attention.sliding_window", bounds::context_max)
+                                             : keys.uint_or_zero("attention.sliding_window", bounds::context_max, 0);
   if (keys.first_error())
     return unexpected{*keys.first_error()};
   if (kind->name == "gemma3")
