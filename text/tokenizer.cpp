@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <limits>
 #include <unordered_set>
 #include <utility>
 #include <variant>
@@ -14,6 +15,7 @@
 #include "text/pipeline/normalizer.hpp"
 #include "text/pipeline/piece_table.hpp"
 #include "text/pipeline/pre_tokenizer.hpp"
+#include "text/pipeline/text_growth.hpp"
 #include "text/pipeline/workspace.hpp"
 #include "text/vocabulary_description.hpp"
 
@@ -64,6 +66,16 @@ constexpr std::size_t added_bytes_max = std::size_t{4} << 20;
 
 // -- checks ---------------------------------------------------------------------------------------
 
+expected<void, error> check_added(const std::vector<added_token>& added) {
+  std::size_t added_bytes = 0;
+  for (const auto& token : added)
+    added_bytes += token.content.size();
+  if (added_bytes > added_bytes_max)
+    return fail(errc::resource, "added, control, unknown and user-defined tokens have " + std::to_string(added_bytes)
+                                  + " bytes, at most " + std::to_string(added_bytes_max) + " are allowed");
+  return {};
+}
+
 expected<void, error> check_tokens(const tokenizer_description& d) {
   if (d.tokens.empty())
     return fail(errc::resource, "tokens: there are none");
@@ -75,13 +87,7 @@ expected<void, error> check_tokens(const tokenizer_description& d) {
     if (d.tokens[id].size() > token_bytes_max)
       return fail(errc::resource, "tokens: entry " + std::to_string(id) + " has " + std::to_string(d.tokens[id].size())
                                     + " bytes, at most " + std::to_string(token_bytes_max) + " are allowed");
-  std::size_t added_bytes = 0;
-  for (const auto& token : d.added)
-    added_bytes += token.content.size();
-  if (added_bytes > added_bytes_max)
-    return fail(errc::resource, "added, control, unknown and user-defined tokens have " + std::to_string(added_bytes)
-                                  + " bytes, at most " + std::to_string(added_bytes_max) + " are allowed");
-  return {};
+  return check_added(d.added);
 }
 
 /// The first id that is none of `size` tokens.
@@ -131,6 +137,22 @@ expected<void, error> check(const tokenizer_description& d) {
 }
 
 // -- making ---------------------------------------------------------------------------------------
+
+/// A token that is found in normalized text looks like it.
+expected<void, error> normalize_added(std::vector<added_token>& added, const normalizer& normal) {
+  text_growth growth{added_bytes_max};
+  std::string buffer;
+  for (auto& token : added) {
+    if (!token.normalized)
+      continue;
+    const auto normalized = normal.apply(token.content, buffer, growth);
+    if (!normalized)
+      return fail(errc::resource, "normalizer: adds more than " + std::to_string(added_bytes_max)
+                                    + " bytes to the added tokens, at token " + std::to_string(token.id));
+    token.content = std::string{*normalized};
+  }
+  return check_added(added);
+}
 
 std::vector<token_id> find_end_tokens(const tokenizer_description& d) {
   auto tokens = d.end_tokens;
@@ -257,12 +279,8 @@ expected<tokenizer, error> tokenizer::make(tokenizer_description d) {
   auto words = pre_tokenizer::make(d.pre_tokenizer);
   if (!words)
     return unexpected{words.error()};
-  // A token that is found in normalized text looks like it.
-  for (auto& token : d.added)
-    if (token.normalized) {
-      std::string buffer;
-      token.content = std::string{normal->apply(token.content, buffer)};
-    }
+  if (auto ok = normalize_added(d.added, *normal); !ok)
+    return unexpected{ok.error()};
   auto pieces = piece_table::make(d);
   if (!pieces)
     return unexpected{pieces.error()};
@@ -300,8 +318,14 @@ tokenizer tokenizer::finished(std::unique_ptr<content> c, const tokenizer_descri
   return tokenizer{std::move(c)};
 }
 
-std::vector<token_id> tokenizer::encode(std::string_view text, encode_options options) const {
-  assert(text.size() <= text_bytes_max);
+// Models count the bytes of a word in 32 bits.
+static_assert(tokenizer::text_bytes_max + tokenizer::growth_max(tokenizer::text_bytes_max)
+              < std::numeric_limits<std::uint32_t>::max());
+
+expected<std::vector<token_id>, error> tokenizer::encode(std::string_view text, encode_options options) const {
+  if (text.size() > text_bytes_max)
+    return fail(errc::context_too_long, "the text has " + std::to_string(text.size()) + " bytes, at most "
+                                          + std::to_string(text_bytes_max) + " are allowed");
   const auto& c = *content_;
   const auto& finders = options.parse == parse_special::yes ? c.all : c.plain;
   auto work = c.workspaces.take();
@@ -313,17 +337,25 @@ std::vector<token_id> tokenizer::encode(std::string_view text, encode_options op
   };
   word_encoder words{c.encoder, *work, tokens};
   const auto push = [&](token_id id) { tokens.push(id); };
+  text_growth growth{growth_max(text.size())};
   push_all(c.prefix);
   for_each_part(finders.raw, text, push, [&](std::string_view plain, bool is_first) {
-    const auto normalized = c.normal.apply(plain, work->normalized);
-    words.enter_buffer(normalized.data() + normalized.size());
-    for_each_part(finders.normalized, normalized, push, [&](std::string_view part, bool is_first_part) {
+    if (growth.exceeded())
+      return;
+    const auto normalized = c.normal.apply(plain, work->normalized, growth);
+    if (!normalized)
+      return;
+    words.enter_buffer(normalized->data() + normalized->size());
+    for_each_part(finders.normalized, *normalized, push, [&](std::string_view part, bool is_first_part) {
       using place = pre_tokenizer::place;
-      c.words.split(part, is_first && is_first_part ? place::beginning : place::behind, words);
+      c.words.split(part, is_first && is_first_part ? place::beginning : place::behind, words, growth);
     });
   });
   push_all(c.suffix);
   c.workspaces.give_back(std::move(work));
+  if (growth.exceeded())
+    return fail(errc::context_too_long, "the tokenizer's normalizer and pre-tokenizer add more than "
+                                          + std::to_string(growth_max(text.size())) + " bytes to the text");
   return std::move(tokens).take();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -48,14 +49,19 @@ public:
 
   /// Longest text that encode takes; 1 GiB.
   static constexpr std::size_t text_bytes_max = std::size_t{1} << 30;
+  /// The most that normalizer and pre-tokenizer may add to a text of so many bytes before the model gets it: twice its
+  /// length, as where all of it is spaces that become U+2581; or 64 MiB, eight requests of the largest default size.
+  static constexpr std::size_t growth_max(std::size_t text_bytes) {
+    return std::max(std::size_t{64} << 20, 2 * text_bytes);
+  }
 
   /// Added tokens are found in every text, special ones only with parse_special::yes: the leftmost
   /// first, of several at one place the longest. Bytes that are not UTF-8 are encoded as they are.
   /// Time is O(n log n) in the length of the text (of its longest word, with byte-level BPE), memory in
   /// the order of 100 bytes per byte of text at worst.
-  /// REQUIRES: text.size() <= text_bytes_max
-  std::vector<token_id> encode(std::string_view text, encode_options) const;
-  std::vector<token_id> encode(std::string_view text) const { return encode(text, encode_options{}); }
+  /// errc::context_too_long if the text is longer than text_bytes_max, or grows by more than growth_max.
+  expected<std::vector<token_id>, error> encode(std::string_view text, encode_options) const;
+  expected<std::vector<token_id>, error> encode(std::string_view text) const { return encode(text, encode_options{}); }
 
   /// The bytes of all tokens, not necessarily UTF-8. Inverse of encode: the space that the vocabulary
   /// puts before a text is taken away again. REQUIRES: every token < size()

@@ -62,6 +62,14 @@ std::optional<nlohmann::ordered_json> template_context(const served_model& model
   return context;
 }
 
+openai::result<std::vector<token_id>> encoded(const served_model& model, std::string_view text,
+                                              text::tokenizer::encode_options options, std::string field) {
+  auto tokens = model.tokenizer->encode(text, options);
+  if (!tokens)
+    return unexpected{api_error{tokens.error().code, tokens.error().context, std::move(field)}};
+  return *std::move(tokens);
+}
+
 openai::result<std::vector<token_id>> chat_tokens(const served_model& model, const completion_request& r) {
   if (!model.chat_template)
     return unexpected{
@@ -74,16 +82,16 @@ openai::result<std::vector<token_id>> chat_tokens(const served_model& model, con
     return unexpected{api_error{errc::no_chat_template,
                                 "the model's chat template refused the messages: " + text.error().message, "messages"}};
   // The template writes BOS itself where the model wants it.
-  return model.tokenizer->encode(*text, {text::parse_special::yes, text::add_special::no});
+  return encoded(model, *text, {text::parse_special::yes, text::add_special::no}, "messages");
 }
 
-std::vector<token_id> prompt_tokens(const served_model& model, const completion_request& r,
-                                    const openai::prompt_input& in) {
+openai::result<std::vector<token_id>> prompt_tokens(const served_model& model, const completion_request& r,
+                                                    const openai::prompt_input& in) {
   if (auto ids = std::get_if<std::vector<token_id>>(&in))
     return *ids;
-  return model.tokenizer->encode(
-    std::get<std::string>(in),
-    {text::parse_special::no, r.add_special_tokens ? text::add_special::yes : text::add_special::no});
+  return encoded(model, std::get<std::string>(in),
+                 {text::parse_special::no, r.add_special_tokens ? text::add_special::yes : text::add_special::no},
+                 "prompt");
 }
 
 openai::result<prepared_prompt> fit(const served_model& model, const completion_request& r,
@@ -121,18 +129,17 @@ openai::result<std::vector<prepared_prompt>> prepare_prompts(const served_model&
   if (auto fault = find_unknown_tokens(model, r))
     return unexpected{*fault};
   std::vector<prepared_prompt> out;
-  auto add = [&](std::vector<token_id> tokens) -> expected<void, api_error> {
-    auto prompt = fit(model, r, std::move(tokens));
+  auto add = [&](openai::result<std::vector<token_id>> tokens) -> expected<void, api_error> {
+    if (!tokens)
+      return unexpected{tokens.error()};
+    auto prompt = fit(model, r, *std::move(tokens));
     if (!prompt)
       return unexpected{prompt.error()};
     out.push_back(std::move(*prompt));
     return {};
   };
   if (r.api == openai::api::chat) {
-    auto tokens = chat_tokens(model, r);
-    if (!tokens)
-      return unexpected{tokens.error()};
-    if (auto ok = add(std::move(*tokens)); !ok)
+    if (auto ok = add(chat_tokens(model, r)); !ok)
       return unexpected{ok.error()};
     return out;
   }

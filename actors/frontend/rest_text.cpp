@@ -51,7 +51,10 @@ void rest_api::tokenize(std::shared_ptr<http_exchange> exchange) {
     if (!model)
       return error_response(model.error());
     const auto add = request->add_special_tokens ? text::add_special::yes : text::add_special::no;
-    const auto ids = (*model)->tokenizer->encode(request->text, {text::parse_special::no, add});
+    const auto encoded = (*model)->tokenizer->encode(request->text, {text::parse_special::no, add});
+    if (!encoded)
+      return error_response({encoded.error().code, encoded.error().context, "prompt"});
+    const auto& ids = *encoded;
     http_response out;
     out.body = R"({"count":)";
     append_unsigned(out.body, ids.size());

@@ -54,7 +54,10 @@ exit_code command_tokenize(const tokenize_options& options) {
   if (!input)
     return exit_code::usage;
   if (options.direction == tokenize_direction::encode) {
-    print_ids(tokenizer.encode(*input));
+    const auto ids = tokenizer.encode(*input);
+    if (!ids)
+      return complain(ids.error().context, exit_code::usage);
+    print_ids(*ids);
   } else {
     const auto ids = parse_ids(*input, tokenizer.size());
     if (!ids)

@@ -59,6 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #endif
   const auto text = read_model_text(*file, model ? model->config.vocabulary : 0);
   if (text)
-    (void)text->tokenizer->decode(text->tokenizer->encode("Hello, w\xC3\xB6rld! <s> 12", {}));
+    if (const auto ids = text->tokenizer->encode("Hello, w\xC3\xB6rld! <s> 12", {}))
+      (void)text->tokenizer->decode(*ids);
   return 0;
 }

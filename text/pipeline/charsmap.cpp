@@ -60,13 +60,13 @@ std::optional<std::string_view> charsmap::find(std::string_view chunk) const {
   return std::nullopt;
 }
 
-void charsmap::append(std::string& result, std::string_view grapheme) const {
+void charsmap::append(std::string& result, std::string_view grapheme, std::size_t bytes_max) const {
   if (grapheme.size() < 6)
     if (const auto whole = find(grapheme)) {
       result += *whole;
       return;
     }
-  for (std::size_t at = 0; at < grapheme.size();) {
+  for (std::size_t at = 0; at < grapheme.size() && result.size() <= bytes_max;) {
     const auto bytes = read_char(grapheme, at).bytes;
     const auto part = grapheme.substr(at, bytes);
     result += find(part).value_or(part);
@@ -74,7 +74,7 @@ void charsmap::append(std::string& result, std::string_view grapheme) const {
   }
 }
 
-std::string charsmap::apply(std::string_view text) const {
+std::optional<std::string> charsmap::apply(std::string_view text, std::size_t bytes_max) const {
   std::string result;
   result.reserve(text.size());
   std::size_t begin = 0;
@@ -85,13 +85,17 @@ std::string charsmap::apply(std::string_view text) const {
     if (previous
         && utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(*previous),
                                             static_cast<utf8proc_int32_t>(c.code_point), &state)) {
-      append(result, text.substr(begin, at - begin));
+      append(result, text.substr(begin, at - begin), bytes_max);
+      if (result.size() > bytes_max)
+        return std::nullopt;
       begin = at;
     }
     previous = c.code_point;
     at += c.bytes;
   }
-  append(result, text.substr(begin));
+  append(result, text.substr(begin), bytes_max);
+  if (result.size() > bytes_max)
+    return std::nullopt;
   return result;
 }
 

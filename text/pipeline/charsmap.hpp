@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,14 +18,16 @@ class charsmap {
 public:
   static expected<charsmap, std::string> make(std::string_view bytes);
 
-  std::string apply(std::string_view text) const;
+  /// Nothing if that has more than bytes_max bytes.
+  std::optional<std::string> apply(std::string_view text, std::size_t bytes_max) const;
 
 private:
   charsmap() = default;
 
   /// What the shortest prefix of `chunk` in the table stands for.
   std::optional<std::string_view> find(std::string_view chunk) const;
-  void append(std::string& result, std::string_view grapheme) const;
+  /// Stops where `result` has more than bytes_max bytes.
+  void append(std::string& result, std::string_view grapheme, std::size_t bytes_max) const;
 
   std::vector<std::uint32_t> units_;
   std::string strings_;

@@ -180,15 +180,20 @@ std::string_view to_normal_form(std::string_view text, normal_form form, std::st
   return buffer;
 }
 
-std::string replaced(std::string_view text, const pattern_matcher& pattern, std::string_view content) {
+std::optional<std::string> replaced(std::string_view text, const pattern_matcher& pattern, std::string_view content,
+                                    std::size_t bytes_max) {
   std::string result;
   result.reserve(text.size() + text.size() / 2);
   std::size_t at = 0;
   for (auto hit = pattern.find(text, at); hit; hit = pattern.find(text, at)) {
     result.append(text.substr(at, hit->begin - at)).append(content);
     at = hit->end;
+    if (result.size() > bytes_max)
+      return std::nullopt;
   }
   result.append(text.substr(at));
+  if (result.size() > bytes_max)
+    return std::nullopt;
   return result;
 }
 
@@ -220,28 +225,42 @@ expected<normalizer, error> normalizer::make(const std::vector<normalizer_step>&
   return result;
 }
 
-std::string_view normalizer::apply(std::string_view text, std::string& buffer) const {
+std::optional<std::string_view> normalizer::apply(std::string_view text, std::string& buffer,
+                                                  text_growth& growth) const {
   struct applier {
     std::string_view text;
     std::string& buffer;
+    text_growth& growth;
 
     std::string_view keep(std::string changed) {
       buffer = std::move(changed);
       return buffer;
     }
+    /// What a step gave up because it became too long is nothing.
+    std::string_view keep(std::optional<std::string> changed) {
+      if (changed)
+        return keep(*std::move(changed));
+      growth.exceed();
+      return {};
+    }
+    std::size_t bytes_max() const { return growth.most_of(text.size()); }
     std::string_view operator()(const normalize::unicode& u) { return to_normal_form(text, u.form, buffer); }
     std::string_view operator()(const normalize::lowercase&) { return keep(lower_case(text)); }
     std::string_view operator()(const normalize::strip_accents&) { return keep(without_marks(text)); }
-    std::string_view operator()(const replace& r) { return keep(replaced(text, r.pattern, r.content)); }
+    std::string_view operator()(const replace& r) { return keep(replaced(text, r.pattern, r.content, bytes_max())); }
     std::string_view operator()(const normalize::prepend& p) {
       return text.empty() ? text : keep(p.text + std::string{text});
     }
     std::string_view operator()(const normalize::strip& s) { return stripped(text, s); }
     std::string_view operator()(const normalize::nmt&) { return keep(nmt_text(text)); }
-    std::string_view operator()(const charsmap& c) { return keep(c.apply(text)); }
+    std::string_view operator()(const charsmap& c) { return keep(c.apply(text, bytes_max())); }
   };
-  for (const auto& s : steps_)
-    text = std::visit(applier{text, buffer}, s);
+  for (const auto& s : steps_) {
+    const auto before = text.size();
+    text = std::visit(applier{text, buffer, growth}, s);
+    if (!growth.allow(before, text.size()))
+      return std::nullopt;
+  }
   return text;
 }
 

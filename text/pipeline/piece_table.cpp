@@ -6,6 +6,7 @@
 
 #include "text/pipeline/byte_alphabet.hpp"
 #include "text/pipeline/normalizer.hpp"
+#include "text/pipeline/text_growth.hpp"
 
 namespace troupe::text {
 
@@ -33,9 +34,15 @@ public:
     return std::visit([this](const auto& s) { return take(s); }, step);
   }
 
-  std::string apply(std::string token) const {
-    for (const auto& s : steps_)
-      token = std::visit([&token](const auto& one) { return applied(one, std::move(token)); }, s);
+  /// Nothing if the token would grow too long.
+  std::optional<std::string> apply(std::string token, text_growth& growth) const {
+    for (const auto& s : steps_) {
+      const auto before = token.size();
+      auto changed = std::visit([&](const auto& one) { return applied(one, std::move(token), growth); }, s);
+      if (!changed || !growth.allow(before, changed->size()))
+        return std::nullopt;
+      token = *std::move(changed);
+    }
     return token;
   }
 
@@ -107,13 +114,19 @@ private:
     return ok();
   }
 
-  static std::string applied(const decode::byte_level&, std::string token) { return decode_byte_alphabet(token); }
-  static std::string applied(const decode::byte_fallback&, std::string token) {
+  using changed_token = std::optional<std::string>;
+
+  static changed_token applied(const decode::byte_level&, std::string token, const text_growth&) {
+    return decode_byte_alphabet(token);
+  }
+  static changed_token applied(const decode::byte_fallback&, std::string token, const text_growth&) {
     const auto byte = byte_of(token);
     return byte ? std::string(1, *byte) : token;
   }
-  static std::string applied(const replace& r, std::string token) { return replaced(token, r.pattern, r.content); }
-  static std::string applied(const decode::strip& s, std::string token) {
+  static changed_token applied(const replace& r, std::string token, const text_growth& growth) {
+    return replaced(token, r.pattern, r.content, growth.most_of(token.size()));
+  }
+  static changed_token applied(const decode::strip& s, std::string token, const text_growth&) {
     std::string_view rest = token;
     for (std::uint32_t i = 0; i < s.start && !s.content.empty() && rest.starts_with(s.content); ++i)
       rest.remove_prefix(s.content.size());
@@ -121,7 +134,7 @@ private:
       rest.remove_suffix(s.content.size());
     return std::string{rest};
   }
-  static std::string applied(const decode::join&, std::string token) { return ' ' + token; }
+  static changed_token applied(const decode::join&, std::string token, const text_growth&) { return ' ' + token; }
 
   std::vector<step> steps_;
   bool strips_space_ = false;
@@ -130,6 +143,8 @@ private:
   bool fused_ = false;
   bool byte_level_ = false;
 };
+
+constexpr std::size_t growth_max = std::size_t{64} << 20;
 
 } // namespace
 
@@ -141,6 +156,7 @@ expected<piece_table, error> piece_table::make(const tokenizer_description& d) {
   std::vector<const added_token*> added(d.tokens.size());
   for (const auto& token : d.added)
     added[token.id] = &token;
+  text_growth growth{growth_max};
   piece_table result;
   result.ends_.reserve(d.tokens.size());
   for (token_id id = 0; id < d.tokens.size(); ++id) {
@@ -148,7 +164,11 @@ expected<piece_table, error> piece_table::make(const tokenizer_description& d) {
     const auto& text = token != nullptr ? token->content : d.tokens[id];
     // A token that is added is written as it is, not in the byte alphabet.
     const bool is_raw = token != nullptr && (token->special || chain.is_byte_level());
-    result.pieces_ += is_raw ? text : chain.apply(text);
+    const auto piece = is_raw ? text : chain.apply(text, growth);
+    if (!piece)
+      return fail(errc::resource, "decoder: adds more than " + std::to_string(growth_max) + " bytes to the tokens, at "
+                                    + "token " + std::to_string(id));
+    result.pieces_ += *piece;
     result.ends_.push_back(result.pieces_.size());
     if (chain.strips_first())
       result.leading_.push_back(is_raw ? 0 : chain.leading_bytes(text, result.piece(id)));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/pipeline/pre_tokenizer.hpp"
 
+#include <algorithm>
+
 #include "text/pipeline/byte_alphabet.hpp"
 #include "text/pipeline/character_table.hpp"
 #include "text/pipeline/split_merger.hpp"
@@ -25,7 +27,8 @@ character_table::flags flags_of(const utf8_char& c) {
 /// before it dies.
 class pre_tokenizer::run {
 public:
-  run(const pre_tokenizer& owner, word_batch& batch) : steps_(owner.steps_), batch_(batch) {}
+  run(const pre_tokenizer& owner, word_batch& batch, text_growth& growth)
+    : steps_(owner.steps_), batch_(batch), growth_(growth) {}
 
   void go(std::size_t step, std::string_view text, place where) {
     if (text.empty())
@@ -124,6 +127,8 @@ private:
         changed += m.replacement;
       else
         changed += c;
+    if (!growth_.allow(text.size(), changed.size()))
+      return;
     const auto* outer_end = batch_.enter_buffer(changed.data() + changed.size());
     if (!m.split) {
       go(next, changed, where);
@@ -144,6 +149,8 @@ private:
   void apply(const prefix_space&, std::size_t next, std::string_view text, place where) {
     if (text.front() == ' ')
       return go(next, text, where);
+    if (!growth_.allow(text.size(), text.size() + 1))
+      return;
     const auto changed = ' ' + std::string{text};
     const auto* outer_end = batch_.enter_buffer(changed.data() + changed.size());
     go(next, changed, where);
@@ -152,6 +159,8 @@ private:
 
   void apply(const to_byte_alphabet&, std::size_t next, std::string_view text, place where) {
     const auto changed = encode_byte_alphabet(text);
+    if (!growth_.allow(text.size(), changed.size()))
+      return;
     const auto* outer_end = batch_.enter_buffer(changed.data() + changed.size());
     go(next, changed, where);
     batch_.enter_buffer(outer_end);
@@ -170,6 +179,7 @@ private:
 
   const std::vector<step>& steps_;
   word_batch& batch_;
+  text_growth& growth_;
 };
 
 expected<void, error> pre_tokenizer::add(const pre_tokenizer_step& description, std::size_t index) {
@@ -201,6 +211,8 @@ expected<void, error> pre_tokenizer::add(const pre_tokenizer_step& description, 
       return refused("an empty replacement");
     steps_.emplace_back(*m);
   } else if (const auto* b = std::get_if<pre_tokenize::byte_level>(&description)) {
+    if (std::ranges::any_of(steps_, [](const step& s) { return std::holds_alternative<to_byte_alphabet>(s); }))
+      return refused("a second ByteLevel, which would write the alphabet's characters in the alphabet");
     if (b->add_prefix_space)
       steps_.emplace_back(prefix_space{});
     if (b->use_regex)
@@ -222,8 +234,8 @@ expected<pre_tokenizer, error> pre_tokenizer::make(const std::vector<pre_tokeniz
   return result;
 }
 
-void pre_tokenizer::split(std::string_view text, place where, word_batch& batch) const {
-  run{*this, batch}.go(0, text, where);
+void pre_tokenizer::split(std::string_view text, place where, word_batch& batch, text_growth& growth) const {
+  run{*this, batch, growth}.go(0, text, where);
   batch.flush();
 }
 

@@ -11,6 +11,7 @@
 #include "messages/errc.hpp"
 #include "messages/expected.hpp"
 #include "text/pipeline/pattern_matcher.hpp"
+#include "text/pipeline/text_growth.hpp"
 #include "text/pipeline/word_batch.hpp"
 #include "text/tokenizer_description.hpp"
 
@@ -40,7 +41,8 @@ public:
   enum class place : std::uint8_t { beginning, behind };
 
   /// Adds the words of `text` to `batch` and flushes it. The batch has entered the buffer in which `text` lies.
-  void split(std::string_view text, place, word_batch& batch) const;
+  /// With growth.exceeded() words that would have become too long are left out.
+  void split(std::string_view text, place, word_batch& batch, text_growth& growth) const;
 
   /// The last step writes bytes in GPT-2's alphabet, and has been left to the model.
   bool words_are_bytes() const { return words_are_bytes_; }

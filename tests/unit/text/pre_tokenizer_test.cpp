@@ -29,7 +29,9 @@ words split(const std::vector<pre_tokenizer_step>& steps, std::string_view text)
   REQUIRE_MESSAGE(made.has_value(), made.error().context);
   collected batch;
   batch.enter_buffer(text.data() + text.size());
-  made->split(text, pre_tokenizer::place::beginning, batch);
+  text_growth growth{4 * text.size() + 64};
+  made->split(text, pre_tokenizer::place::beginning, batch, growth);
+  CHECK(!growth.exceeded());
   return batch.result;
 }
 
@@ -97,6 +99,29 @@ TEST_CASE("words put together are the text, whatever its bytes") {
         together += word;
       CHECK(together == text);
     }
+}
+
+TEST_CASE("words that steps would double each time end where the text has grown enough") {
+  // A mark before each character, which the next step takes for a character.
+  std::vector<pre_tokenizer_step> steps;
+  for (int i = 0; i < 50; ++i) {
+    steps.emplace_back(isolated("."));
+    steps.emplace_back(pre_tokenize::metaspace{i % 2 == 0 ? "x" : "y", prepend_scheme::always, false});
+  }
+  const auto made = pre_tokenizer::make(steps);
+  REQUIRE(made.has_value());
+  collected batch;
+  text_growth growth{10'000};
+  const std::string text = "ab";
+  batch.enter_buffer(text.data() + text.size());
+  made->split(text, pre_tokenizer::place::beginning, batch, growth);
+  CHECK(growth.exceeded());
+  CHECK(batch.result.size() <= 10'002);
+}
+
+TEST_CASE("a second ByteLevel is refused") {
+  CHECK(pre_tokenizer::make({pre_tokenize::byte_level{}}).has_value());
+  CHECK(!pre_tokenizer::make({pre_tokenize::byte_level{}, pre_tokenize::byte_level{}}).has_value());
 }
 
 } // namespace troupe::text

@@ -40,6 +40,6 @@ int main(int argc, char** argv) {
     const text::tokenizer::encode_options options =
       mode == "parsed" ? text::tokenizer::encode_options{text::parse_special::yes, text::add_special::yes}
                        : text::tokenizer::encode_options{};
-    std::puts(nlohmann::json(tokenizer->encode(input.get<std::string>(), options)).dump().c_str());
+    std::puts(nlohmann::json(tokenizer->encode(input.get<std::string>(), options).value()).dump().c_str());
   }
 }

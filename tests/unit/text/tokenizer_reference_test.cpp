@@ -23,7 +23,8 @@ namespace {
 constexpr std::string_view escaped_space = "\u2581";
 
 std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
-  return text::replaced(text, pattern_matcher::make({pattern_kind::literal, std::string{from}}).value(), to);
+  const auto pattern = pattern_matcher::make({pattern_kind::literal, std::string{from}}).value();
+  return text::replaced(text, pattern, to, std::string::npos).value();
 }
 
 using symbols = std::vector<std::string>;
@@ -98,7 +99,8 @@ TEST_CASE("byte-level merges are those of the definition") {
         return found == ranks.end() ? -1 : found->second;
       });
       symbols actual;
-      for (const auto token : t.encode(text))
+      const auto tokens_of_text = t.encode(text).value();
+      for (const auto token : tokens_of_text)
         actual.emplace_back(t.piece(token));
       CHECK(actual == expected);
     }
@@ -130,7 +132,8 @@ TEST_CASE("SentencePiece merges are those of the definition") {
         return found == ranks.end() ? -1.0 : found->second;
       });
       symbols actual;
-      for (const auto token : t.encode(text))
+      const auto tokens_of_text = t.encode(text).value();
+      for (const auto token : tokens_of_text)
         actual.push_back(replaced(t.piece(token), " ", escaped_space));
       CHECK(actual == expected);
     }
@@ -146,7 +149,7 @@ TEST_CASE("random bytes survive encoding and decoding") {
       std::string text;
       for (auto n = random() % 64; n > 0; --n)
         text += random() % 2 ? static_cast<char>(random()) : "a \xC3\xA9\xF0\n1"[random() % 7];
-      CHECK(bytes.decode(bytes.encode(text)) == text);
+      CHECK(bytes.decode(bytes.encode(text).value()) == text);
     }
   }
   auto v = sentencepiece_vocabulary({"a", "\u2581", "\u2581a", "aa", "\u2581\u2581"});
@@ -159,7 +162,7 @@ TEST_CASE("random bytes survive encoding and decoding") {
         text += random() % 2 ? static_cast<char>(random()) : "a  "[random() % 3];
       // U+2581 itself reads back as a space; random bytes hardly ever hit it.
       if (text.find(escaped_space) == std::string::npos)
-        CHECK(pieces.decode(pieces.encode(text)) == text);
+        CHECK(pieces.decode(pieces.encode(text).value()) == text);
     }
   }
 }
@@ -169,9 +172,9 @@ TEST_CASE("a word of a megabyte takes no quadratic time") {
   const std::string word(1'000'000, 'a');
   const auto begin = std::chrono::steady_clock::now();
   const auto bytes = make_tokenizer(byte_level_vocabulary({"a\ta", "aa\taa", "aaaa\taaaa"}));
-  CHECK(bytes.encode(word).size() == word.size() / 8);
+  CHECK(bytes.encode(word).value().size() == word.size() / 8);
   const auto pieces = make_tokenizer(sentencepiece_vocabulary({"aa", "aaaa", "aaaaaaaa", "a", "\u2581"}));
-  CHECK(pieces.encode(word).size() == 1 + word.size() / 8);
+  CHECK(pieces.encode(word).value().size() == 1 + word.size() / 8);
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{20});
 }
 

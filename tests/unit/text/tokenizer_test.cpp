@@ -30,21 +30,21 @@ bool names(const std::string& context, std::string_view key) { return context.st
 
 TEST_CASE("merges apply by rank, not from left to right") {
   const auto t = make_tokenizer(byte_level_vocabulary({"b\tc", "a\tb", "a\tbc"}));
-  CHECK(t.encode("abc") == ids{258});
-  CHECK(t.encode("ab") == ids{257});
-  CHECK(t.encode("aab") == ids{'a', 257});
-  CHECK(t.encode("bcbc") == ids{256, 256});
+  CHECK(t.encode("abc").value() == ids{258});
+  CHECK(t.encode("ab").value() == ids{257});
+  CHECK(t.encode("aab").value() == ids{'a', 257});
+  CHECK(t.encode("bcbc").value() == ids{256, 256});
 }
 
 TEST_CASE("of equal pairs the leftmost merges first") {
   const auto t = make_tokenizer(byte_level_vocabulary({"a\ta"}));
-  CHECK(t.encode("aaa") == ids{256, 'a'});
-  CHECK(t.encode("aaaaa") == ids{256, 256, 'a'});
+  CHECK(t.encode("aaa").value() == ids{256, 'a'});
+  CHECK(t.encode("aaaaa").value() == ids{256, 256, 'a'});
 }
 
 TEST_CASE("merges do not cross words") {
   const auto t = make_tokenizer(byte_level_vocabulary({"a\t ", " \tb", "a\tb"}));
-  CHECK(t.encode("a b") == ids{'a', 257});
+  CHECK(t.encode("a b").value() == ids{'a', 257});
 }
 
 TEST_CASE("a word that is a token is that token where the pre-tokenizer says so") {
@@ -52,27 +52,27 @@ TEST_CASE("a word that is a token is that token where the pre-tokenizer says so"
   v.tokens.push_back("xyz");
   v.types.push_back(token_type::normal);
   const auto whole = static_cast<token_id>(v.tokens.size() - 1);
-  CHECK(make_tokenizer(v).encode("xyz") == ids{whole});
+  CHECK(make_tokenizer(v).encode("xyz").value() == ids{whole});
   v.pre_tokenizer = "gpt-2";
-  CHECK(make_tokenizer(v).encode("xyz") == ids{'x', 'y', 'z'});
+  CHECK(make_tokenizer(v).encode("xyz").value() == ids{'x', 'y', 'z'});
 }
 
 TEST_CASE("control tokens are parsed only on demand, user-defined ones always") {
   const auto t = make_tokenizer(byte_level_vocabulary());
   const token_id end = 256;
   const token_id user = 258;
-  CHECK(t.encode("a<|end|>[user]b", parsed) == ids{'a', end, user, 'b'});
-  CHECK(t.encode("a<|end|>[user]", {}) == ids{'a', '<', '|', 'e', 'n', 'd', '|', '>', user});
-  CHECK(t.encode("<|end|", parsed) == ids{'<', '|', 'e', 'n', 'd', '|'});
+  CHECK(t.encode("a<|end|>[user]b", parsed).value() == ids{'a', end, user, 'b'});
+  CHECK(t.encode("a<|end|>[user]", {}).value() == ids{'a', '<', '|', 'e', 'n', 'd', '|', '>', user});
+  CHECK(t.encode("<|end|", parsed).value() == ids{'<', '|', 'e', 'n', 'd', '|'});
 }
 
 TEST_CASE("no merge makes a control token, so that text cannot forge one") {
   auto v = byte_level_vocabulary({"<\t|", "<|\t>"});
-  CHECK(make_tokenizer(v).encode("<|>") == ids{257});
+  CHECK(make_tokenizer(v).encode("<|>").value() == ids{257});
   v.types[257] = token_type::control;
   const auto t = make_tokenizer(v);
-  CHECK(t.encode("<|>") == ids{256, '>'});
-  CHECK(t.encode("<|>", parsed) == ids{257});
+  CHECK(t.encode("<|>").value() == ids{256, '>'});
+  CHECK(t.encode("<|>", parsed).value() == ids{257});
 }
 
 TEST_CASE("of special tokens at one place the longest is taken") {
@@ -80,17 +80,17 @@ TEST_CASE("of special tokens at one place the longest is taken") {
   v.tokens.push_back("<|end|><|end|>");
   v.types.push_back(token_type::control);
   const auto t = make_tokenizer(v);
-  CHECK(t.encode("<|end|><|end|><|end|>", parsed) == ids{259, 256});
+  CHECK(t.encode("<|end|><|end|><|end|>", parsed).value() == ids{259, 256});
 }
 
 TEST_CASE("BOS and EOS are added where asked for and where the vocabulary wants them") {
   auto v = byte_level_vocabulary();
   const tokenizer::encode_options added{parse_special::no, add_special::yes};
-  CHECK(make_tokenizer(v).encode("a", added) == ids{'a'});
+  CHECK(make_tokenizer(v).encode("a", added).value() == ids{'a'});
   v.add_bos = v.add_eos = true;
-  CHECK(make_tokenizer(v).encode("a", added) == ids{257, 'a', 256});
-  CHECK(make_tokenizer(v).encode("", added) == ids{257, 256});
-  CHECK(make_tokenizer(v).encode("a") == ids{'a'});
+  CHECK(make_tokenizer(v).encode("a", added).value() == ids{257, 'a', 256});
+  CHECK(make_tokenizer(v).encode("", added).value() == ids{257, 256});
+  CHECK(make_tokenizer(v).encode("a").value() == ids{'a'});
 }
 
 TEST_CASE("a piece is what the token adds to the text") {
@@ -130,27 +130,28 @@ TEST_CASE("EOS, end of turn and known names of control tokens end a generation")
 TEST_CASE("SentencePiece merges by score, escapes spaces and falls back to bytes") {
   const auto t = make_tokenizer(sentencepiece_vocabulary({"\u2581a", "ab", "\u2581", "a", "b", "\u2581\u2581"}));
   const token_id first = 259;
-  CHECK(t.encode("ab") == ids{first, first + 4}); // "▁a" has the better score
-  CHECK(t.encode("bab") == ids{first + 2, first + 4, first + 1});
-  CHECK(t.encode(" a") == ids{first + 2, first}); // the prefix and the text's own space
-  CHECK(t.encode("\u2581a") == t.encode(" a"));   // U+2581 and space are not told apart
-  CHECK(t.encode("aé") == ids{first, 3 + 0xC3, 3 + 0xA9});
-  CHECK(t.encode("\xFF") == ids{first + 2, 3 + 0xFF});
-  CHECK(t.encode("").empty());
+  CHECK(t.encode("ab").value() == ids{first, first + 4}); // "▁a" has the better score
+  CHECK(t.encode("bab").value() == ids{first + 2, first + 4, first + 1});
+  CHECK(t.encode(" a").value() == ids{first + 2, first});       // the prefix and the text's own space
+  CHECK(t.encode("\u2581a").value() == t.encode(" a").value()); // U+2581 and space are not told apart
+  CHECK(t.encode("aé").value() == ids{first, 3 + 0xC3, 3 + 0xA9});
+  CHECK(t.encode("\xFF").value() == ids{first + 2, 3 + 0xFF});
+  CHECK(t.encode("").value().empty());
 }
 
 TEST_CASE("SentencePiece puts its space before the text and after each special token") {
   const auto t = make_tokenizer(sentencepiece_vocabulary({"\u2581a", "\u2581", "a"}));
   const tokenizer::encode_options options{parse_special::yes, add_special::yes};
-  CHECK(t.encode("a</s>aa", options) == ids{1, 259, 2, 259, 261});
-  CHECK(t.encode("<s>a", {}) == t.encode("<s>a"));
-  CHECK(t.decode(t.encode("a", options)) == "a");
-  CHECK(t.decode(t.encode(" a", options)) == " a");
+  CHECK(t.encode("a</s>aa", options).value() == ids{1, 259, 2, 259, 261});
+  CHECK(t.encode("<s>a", {}).value() == t.encode("<s>a").value());
+  CHECK(t.decode(t.encode("a", options).value()) == "a");
+  CHECK(t.decode(t.encode(" a", options).value()) == " a");
 }
 
 TEST_CASE("text that spells a byte or unknown token does not become it") {
   const auto t = make_tokenizer(sentencepiece_vocabulary({"<", "<0", "<0x", "<0x0", "<0x0A", "<u", "<un", "<unk"}));
-  for (const auto token : t.encode("<0x0A><unk>"))
+  const auto tokens = t.encode("<0x0A><unk>").value();
+  for (const auto token : tokens)
     CHECK((token != 3 + 0x0A && token != 0));
 }
 
@@ -202,7 +203,7 @@ TEST_CASE("empty tokens that pad the list are allowed and never produced") {
   v.tokens.insert(v.tokens.end(), {"", ""});
   v.types.insert(v.types.end(), {token_type::unused, token_type::control});
   const auto t = make_tokenizer(v);
-  CHECK(t.encode("a", parsed) == ids{'a'});
+  CHECK(t.encode("a", parsed).value() == ids{'a'});
   CHECK(t.piece(259).empty());
 }
 
