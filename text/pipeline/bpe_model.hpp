@@ -35,6 +35,13 @@ public:
     std::vector<std::uint32_t> previous;
     std::vector<std::uint32_t> next;
     std::vector<std::uint64_t> heap;
+
+    /// What the buffers hold of memory.
+    std::size_t bytes() const {
+      return symbols.capacity() * sizeof symbols[0] + pairs.capacity() * sizeof pairs[0]
+             + previous.capacity() * sizeof previous[0] + next.capacity() * sizeof next[0]
+             + heap.capacity() * sizeof heap[0];
+    }
   };
 
   /// REQUIRES: every id in the description is one of its tokens or, in merges, of its virtual characters

@@ -30,6 +30,9 @@ public:
     std::vector<arrival> arrivals;
     /// Indices of those on the best way, the last first.
     std::vector<std::uint32_t> way;
+
+    /// What the buffers hold of memory.
+    std::size_t bytes() const { return arrivals.capacity() * sizeof arrivals[0] + way.capacity() * sizeof way[0]; }
   };
 
   /// REQUIRES: every id in the description is one of its tokens; one score per token; none is NaN

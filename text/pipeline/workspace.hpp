@@ -18,10 +18,13 @@ struct workspace {
   bpe_model::workspace bpe;
   unigram_model::workspace unigram;
   std::string normalized;
+
+  /// What the buffers beside the cache hold of memory.
+  std::size_t buffer_bytes() const { return bpe.bytes() + unigram.bytes() + normalized.capacity(); }
 };
 
-/// Workspaces that no call uses. At most 16 are kept, 50 MiB in all, so that memory does not grow with threads
-/// that came and went.
+/// Workspaces that no call uses. At most 16 are kept, each with a cache of 3 MiB and buffers of at most 1 MiB, so that
+/// memory does not grow with threads that came and went, nor with the longest text: 64 MiB in all.
 class workspace_pool {
 public:
   std::unique_ptr<workspace> take() {
@@ -37,13 +40,12 @@ public:
   }
 
   void give_back(std::unique_ptr<workspace> w) {
-    // A long word's buffers are not kept.
-    if (w->bpe.symbols.capacity() > kept_symbols_max)
+    // Those of a long word or text are not kept.
+    if (w->buffer_bytes() > kept_buffer_bytes_max) {
       w->bpe = {};
-    if (w->unigram.arrivals.capacity() > kept_symbols_max)
       w->unigram = {};
-    if (w->normalized.capacity() > kept_symbols_max)
-      w->normalized = {};
+      std::string{}.swap(w->normalized); // an assignment would keep the memory
+    }
     const std::lock_guard lock{mutex_};
     if (idle_.size() < kept_max)
       idle_.push_back(std::move(w));
@@ -51,7 +53,7 @@ public:
 
 private:
   static constexpr std::size_t kept_max = 16;
-  static constexpr std::size_t kept_symbols_max = 16'384;
+  static constexpr std::size_t kept_buffer_bytes_max = std::size_t{1} << 20;
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<workspace>> idle_;
