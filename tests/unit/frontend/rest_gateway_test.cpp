@@ -11,6 +11,8 @@
 
 #include "tests/support/frontend_fixture.hpp"
 #include "tests/support/raw_http_client.hpp"
+#include "text/tokenizer.hpp"
+#include "text/tokenizer_json/tokenizer_json.hpp"
 
 using namespace troupe;
 using namespace troupe::test;
@@ -156,6 +158,34 @@ TEST_CASE("what cannot be served is refused with OpenAI's error and the right st
     CHECK(contains(answer.body, r.part));
   }
   CHECK(node.sessions().wait_for(0).empty());
+}
+
+TEST_CASE("a text that the model's tokenizer makes too long is the client's error, and nothing ends") {
+  std::string steps;
+  for (int i = 0; i < 100; ++i)
+    steps += R"(,{"type":"Replace","pattern":{"String":"a"},"content":"aa"})";
+  auto description = text::read_tokenizer_json(
+    R"({"added_tokens":[],"decoder":null,"normalizer":{"type":"Sequence","normalizers":[)" + steps.substr(1)
+    + R"(]},"model":{"type":"BPE","unk_token":"?","vocab":{"h":0,"?":1},"merges":[]}})");
+  REQUIRE_MESSAGE(description.has_value(), description.error().context);
+  auto model = byte_model();
+  model.tokenizer = std::make_shared<const text::tokenizer>(text::tokenizer::make(*std::move(description)).value());
+  rest_gateway_config config;
+  config.api.models.push_back(std::move(model));
+  frontend_fixture node{std::move(config)};
+  raw_http_client client{node.port()};
+  auto ask = [&](std::string request) {
+    client.send(request);
+    return client.receive_answer();
+  };
+  for (const auto& request :
+       {post("/tokenize", R"({"prompt":"a"})"), post("/v1/completions", R"({"model":"bytes","prompt":"a"})"),
+        post("/v1/chat/completions", R"({"model":"bytes","messages":[{"role":"user","content":"a"}]})")}) {
+    const auto answer = ask(request);
+    CHECK(answer.status == 400);
+    CHECK(contains(answer.body, R"("code":"context_length_exceeded")"));
+  }
+  CHECK(contains(ask(post("/tokenize", R"({"prompt":"h"})")).body, R"("tokens":[0])"));
 }
 
 TEST_CASE("the small endpoints answer") {
