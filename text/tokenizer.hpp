@@ -49,10 +49,11 @@ public:
 
   /// Longest text that encode takes; 1 GiB.
   static constexpr std::size_t text_bytes_max = std::size_t{1} << 30;
-  /// The most that normalizer and pre-tokenizer may add to a text of so many bytes before the model gets it: twice its
-  /// length, as where all of it is spaces that become U+2581; or 64 MiB, eight requests of the largest default size.
+  /// The most that normalizer and pre-tokenizer may add to a text of so many bytes before the model gets it. What real
+  /// files do stays below 22 times its length (U+FDFA in NFKC and the byte alphabet); 64 MiB is eight requests of the
+  /// largest default size. Longer texts may always be all spaces that become U+2581.
   static constexpr std::size_t growth_max(std::size_t text_bytes) {
-    return std::max(std::size_t{64} << 20, 2 * text_bytes);
+    return std::max(std::min((std::size_t{64} << 10) + 32 * text_bytes, std::size_t{64} << 20), 2 * text_bytes);
   }
 
   /// Added tokens are found in every text, special ones only with parse_special::yes: the leftmost

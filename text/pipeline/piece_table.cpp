@@ -144,8 +144,6 @@ private:
   bool byte_level_ = false;
 };
 
-constexpr std::size_t growth_max = std::size_t{64} << 20;
-
 } // namespace
 
 expected<piece_table, error> piece_table::make(const tokenizer_description& d) {
@@ -156,6 +154,7 @@ expected<piece_table, error> piece_table::make(const tokenizer_description& d) {
   std::vector<const added_token*> added(d.tokens.size());
   for (const auto& token : d.added)
     added[token.id] = &token;
+  const auto growth_max = (std::size_t{4} << 20) + d.tokens.size();
   text_growth growth{growth_max};
   piece_table result;
   result.ends_.reserve(d.tokens.size());

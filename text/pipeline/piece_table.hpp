@@ -17,7 +17,7 @@ namespace troupe::text {
 class piece_table {
 public:
   /// Errors name the decoder's step. Special tokens stand for themselves, and added ones for what is found of them.
-  /// The decoder adds at most 64 MiB to the tokens, all together; those of real files add a space each at most.
+  /// The decoder adds at most 4 MiB and a byte for each token, all together: real ones add a space at most.
   static expected<piece_table, error> make(const tokenizer_description&);
 
   std::size_t size() const { return ends_.size(); }

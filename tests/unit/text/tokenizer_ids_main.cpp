@@ -40,6 +40,11 @@ int main(int argc, char** argv) {
     const text::tokenizer::encode_options options =
       mode == "parsed" ? text::tokenizer::encode_options{text::parse_special::yes, text::add_special::yes}
                        : text::tokenizer::encode_options{};
-    std::puts(nlohmann::json(tokenizer->encode(input.get<std::string>(), options).value()).dump().c_str());
+    const auto ids = tokenizer->encode(input.get<std::string>(), options);
+    if (!ids) {
+      std::fprintf(stderr, "%s\n", ids.error().context.c_str());
+      return 1;
+    }
+    std::puts(nlohmann::json(*ids).dump().c_str());
   }
 }
