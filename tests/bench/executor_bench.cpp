@@ -7,23 +7,20 @@
 #include <time.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <future>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "gpu/host/host_executor.hpp"
 #include "gpu/host/host_weights.hpp"
-#include "gpu/host/mapped_memory.hpp"
 #include "gpu/model/checkpoint.hpp"
+#include "tests/bench/read_rate.hpp"
 
 namespace {
 
@@ -71,65 +68,6 @@ spread spread_of(const std::vector<double>& values) {
   result.mad = median_of(distances);
   return result;
 }
-
-using wide = std::uint64_t __attribute__((vector_size(64)));
-
-/// Four streams, which keep more loads in flight than one.
-__attribute__((target_clones("default", "avx2", "avx512f"))) std::uint64_t sum_of(const wide* words,
-                                                                                  std::size_t count) {
-  constexpr std::size_t streams = 4;
-  const auto share = count / streams;
-  wide sums[2 * streams] = {};
-  for (std::size_t i = 0; i + 2 <= share; i += 2)
-    for (std::size_t s = 0; s < streams; ++s) {
-      sums[2 * s] += words[s * share + i];
-      sums[2 * s + 1] += words[s * share + i + 1];
-    }
-  wide all = sums[0];
-  for (std::size_t s = 1; s < 2 * streams; ++s)
-    all += sums[s];
-  std::uint64_t result = 0;
-  for (int i = 0; i < 8; ++i)
-    result += all[i];
-  return result;
-}
-
-/// The physical limit of decode: bytes per second at which so many threads read a buffer of that size, again and again.
-class read_rate {
-public:
-  read_rate(std::uint64_t bytes, std::uint32_t threads) : threads_{threads} {
-    auto memory = gpu::host::mapped_memory::make(bytes);
-    if (!memory)
-      std::fprintf(stderr, "%s\n", memory.error().context.c_str()), std::exit(3);
-    memory_ = std::move(*memory);
-    memory_.prefer_huge_pages();
-    std::memset(memory_.data(), 1, bytes);
-  }
-
-  /// Bytes per second.
-  double measure() const {
-    const auto rounds = std::max<std::uint64_t>(1, (2ull << 30) / memory_.bytes());
-    const auto share = memory_.bytes() / sizeof(wide) / threads_;
-    std::atomic<std::uint64_t> sink = 0;
-    const auto begin = clock_type::now();
-    {
-      std::vector<std::jthread> readers;
-      for (std::uint32_t t = 0; t < threads_; ++t)
-        readers.emplace_back([&, t] {
-          const auto* words = reinterpret_cast<const wide*>(memory_.data()) + t * share;
-          for (std::uint64_t round = 0; round < rounds; ++round) {
-            asm volatile("" : : "r"(words) : "memory"); // else one round would do
-            sink += sum_of(words, share);
-          }
-        });
-    }
-    return static_cast<double>(memory_.bytes() * rounds) / seconds(clock_type::now() - begin);
-  }
-
-private:
-  std::uint32_t threads_;
-  gpu::host::mapped_memory memory_;
-};
 
 /// Bytes of weights that a token reads: of an embedding that is not the head, one row. All experts count.
 std::uint64_t bytes_read(const gpu::host::host_weights& weights) {
@@ -303,7 +241,7 @@ int main(int argc, char** argv) {
     prompt.print(executor, (*pool)->threads(), "prompt", 1, options->prompt);
 
   const auto step_bytes = bytes_read(**weights) + kv_bytes_read(**weights, context);
-  read_rate rate{step_bytes, (*pool)->threads()};
+  const bench::read_rate rate{step_bytes, (*pool)->threads()};
   for (std::uint32_t slot = 0; slot < batch_max; ++slot) {
     gpu::step s;
     add_row(s, slot, 0, context, blocks_each);

@@ -17,6 +17,7 @@
 #include "gpu/host/compute_pool.hpp"
 #include "gpu/host/mapped_memory.hpp"
 #include "gpu/host/packed_matrix.hpp"
+#include "tests/bench/read_rate.hpp"
 #include "tests/support/splitmix64.hpp"
 
 namespace {
@@ -57,20 +58,6 @@ timing measure(int runs, Function f) {
   return {seconds.front(), seconds[seconds.size() / 2]};
 }
 
-std::uint64_t sum_of(const std::byte* p, std::uint64_t bytes) {
-  std::uint64_t sums[16]{};
-  for (std::uint64_t i = 0; i + sizeof sums <= bytes; i += sizeof sums) {
-    std::uint64_t words[16];
-    std::memcpy(words, p + i, sizeof words);
-    for (int k = 0; k < 16; ++k)
-      sums[k] += words[k];
-  }
-  std::uint64_t sum = 0;
-  for (auto s : sums)
-    sum += s;
-  return sum;
-}
-
 /// Weights of random bits with tame scales: the same group again and again, in memory of its own.
 packed_view make_weights(tensor_type type, const bench_options& o, mapped_memory& memory) {
   test::splitmix64 random{1};
@@ -109,16 +96,13 @@ public:
       return;
     memory->prefer_huge_pages();
     const auto weights = make_weights(type, o_, *memory);
-    std::uint64_t sink = 0;
-    const auto read = measure(o_.runs, [&] {
-      pool_.run([&] {
-        pool_.parallel_for(weights.groups(), 2, [&](auto begin, auto end, auto) {
-          __atomic_fetch_add(&sink,
-                             sum_of(weights.data + begin * weights.group_bytes, (end - begin) * weights.group_bytes),
-                             __ATOMIC_RELAXED);
-        });
-      });
-    });
+    const bench::read_rate buffer{bytes, pool_.threads()};
+    std::vector<double> rates;
+    for (int i = 0; i < o_.runs; ++i)
+      rates.push_back(buffer.measure());
+    std::ranges::sort(rates);
+    const auto whole = static_cast<double>(bytes);
+    const timing read{whole / rates.back(), whole / rates[rates.size() / 2]};
     for (std::uint32_t tokens : {1u, 2u, 4u, 8u, 16u, 64u, 256u})
       print(type, weights, tokens, bytes, read, measure(o_.runs, [&] { multiply(weights, tokens); }));
   }
