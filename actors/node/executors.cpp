@@ -29,9 +29,10 @@ expected<executor_plan, gpu::error> plan_host(const node_config& config,
     return unexpected{pool.error()};
   auto groups = gpu::host::kv_groups(*weights, config.kv.block_tokens);
   gpu::host::host_executor_options options;
-  auto divide = [groups, memory = config.kv.memory_bytes,
+  auto divide = [groups, memory = config.kv.memory_bytes, context = weights->config().context_tokens,
                  steps = options.steps_in_flight_max](const worker_section& section) {
     scheduler_config limits;
+    limits.context_tokens = context;
     limits.running_max = section.running_max;
     limits.step_tokens_max = section.batch_tokens;
     limits.steps_in_flight_max = steps;

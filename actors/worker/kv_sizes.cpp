@@ -25,7 +25,13 @@ std::optional<kv_sizes> divide_kv_memory(std::uint64_t memory_bytes, std::span<c
     return kv_sizes{as_blocks(of_each), 0};
   limits.block_tokens = groups[1].block_tokens;
   limits.window_tokens = groups[1].window_tokens;
-  const auto sliding = std::min(of_each, window_blocks_max(limits));
+  auto sliding = std::min(of_each, window_blocks_max(limits));
+  const auto context_bytes = blocks_for(limits.context_tokens, groups[0].block_tokens) * full_bytes;
+  if (context_bytes < memory_bytes) {
+    limits.running_max = std::min(limits.running_max, 4u);
+    const auto beside_context = (memory_bytes - context_bytes) / sliding_bytes;
+    sliding = std::min(sliding, std::max(beside_context, window_blocks_max(limits)));
+  }
   return kv_sizes{as_blocks((memory_bytes - sliding * sliding_bytes) / full_bytes), as_blocks(sliding)};
 }
 

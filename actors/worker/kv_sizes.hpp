@@ -21,8 +21,10 @@ struct kv_sizes {
 
 /// Divides a worker's KV memory among its cache groups. The sliding group gets as many blocks as the full one, but no
 /// more than all sequences that may run at once can hold, so that it never is what a sequence waits for; all other
-/// memory is the full group's. Nothing if it holds not one block of each.
-/// REQUIRES: `limits` has running_max, step_tokens_max and steps_in_flight_max, none of them 0
+/// memory is the full group's. If that is less than the model's context, the sliding group gives what is missing, as
+/// far as it still holds what four sequences may: one long text is worth more than many that are short at once. Nothing
+/// if the memory holds not one block of each.
+/// REQUIRES: `limits` has running_max, step_tokens_max, steps_in_flight_max and context_tokens, none of them 0
 std::optional<kv_sizes> divide_kv_memory(std::uint64_t memory_bytes, std::span<const gpu::cache_group> groups,
                                          scheduler_config limits);
 

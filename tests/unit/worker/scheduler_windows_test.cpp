@@ -343,6 +343,7 @@ TEST_CASE("KV memory is divided so that the sliding group is never short before 
   scheduler_config limits;
   limits.running_max = 4;
   limits.step_tokens_max = 512;
+  limits.context_tokens = 160;
   const std::array both{full, sliding};
   const std::array one{full};
   CHECK(divide_kv_memory(1'050, one, limits) == kv_sizes{10, 0});
@@ -352,4 +353,9 @@ TEST_CASE("KV memory is divided so that the sliding group is never short before 
   CHECK(divide_kv_memory(6'000, both, limits) == kv_sizes{10, 10});
   // (512 + 2 - 2) / 16 + 1 blocks for each of four, and two steps of 512 tokens.
   CHECK(divide_kv_memory(600'000, both, limits) == kv_sizes{6'000 - 5 * 196, 4 * 33 + 64});
+  // A context of 2,000 blocks has its place, as long as four sequences have theirs.
+  limits.running_max = 64;
+  limits.context_tokens = 32'000;
+  CHECK(divide_kv_memory(1'100'000, both, limits) == kv_sizes{2'000, 1'800});
+  CHECK(divide_kv_memory(290'000, both, limits) == kv_sizes{2'900 - 5 * 196, 196});
 }
