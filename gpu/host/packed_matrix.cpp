@@ -38,15 +38,28 @@ void put_half(std::byte* halves, std::uint32_t index, std::uint32_t lane, std::u
   std::memcpy(halves + (index * lanes + lane) * 2, &half, 2);
 }
 
+/// With the number of bits known the compiler knows every place.
+template <std::uint32_t Bits>
+void pack_bits_of(const quant_block& block, std::uint32_t from, std::uint32_t lane, std::byte* words) {
+  std::array<std::uint32_t, Bits> packed{};
+#pragma GCC unroll 32
+  for (std::uint32_t c = 0; c < quant_columns; ++c) {
+    const auto [word, shift] = place_of(c, Bits);
+    packed[word] |= (block.quants[c] >> from & ((1u << Bits) - 1)) << shift;
+  }
+  for (std::uint32_t i = 0; i < Bits; ++i)
+    put_word(words, i, lane, packed[i]);
+}
+
 /// The words of bits `from` … `from` + bits − 1 of 32 quants.
 void pack_bits(const quant_block& block, std::uint32_t from, std::uint32_t bits, std::uint32_t lane, std::byte* words) {
-  std::array<std::uint32_t, 8> packed{}; // `bits` words
-  for (std::uint32_t c = 0; c < quant_columns; ++c) {
-    const auto [word, shift] = place_of(c, bits);
-    packed[word] |= (block.quants[c] >> from & ((1u << bits) - 1)) << shift;
+  switch (bits) {
+    case 1: return pack_bits_of<1>(block, from, lane, words);
+    case 2: return pack_bits_of<2>(block, from, lane, words);
+    case 4: return pack_bits_of<4>(block, from, lane, words);
+    case 8: return pack_bits_of<8>(block, from, lane, words);
+    default: assert(!"no layout has so many bits");
   }
-  for (std::uint32_t i = 0; i < bits; ++i)
-    put_word(words, i, lane, packed[i]);
 }
 
 void pack_quantised_row(packed_type type, const std::byte* row, std::uint32_t columns, std::uint32_t lane,
