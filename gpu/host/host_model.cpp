@@ -276,7 +276,7 @@ void host_model::embed(std::span<const forward_token> tokens) {
 void host_model::normalise(std::uint32_t tokens, const std::vector<float>& weight) {
   pool_->parallel_for(tokens, tokens_grain, [&](auto begin, auto end, auto) {
     for (auto t = begin; t < end; ++t)
-      kernels_->rms_norm(residual_.row(t), weight.data(), normal_.row(t), config().width, normal_.stride,
+      kernels_->rms_norm(residual_.row(t), weight.data(), normal_.row(t), config().width, padded(config().width),
                          config().rms_epsilon);
   });
 }
@@ -316,7 +316,7 @@ void host_model::add_branch(std::uint32_t tokens, const std::vector<float>& post
   pool_->parallel_for(tokens, tokens_grain, [&](auto begin, auto end, auto) {
     for (auto t = begin; t < end; ++t) {
       if (!post_norm.empty())
-        kernels_->rms_norm(branch_.row(t), post_norm.data(), branch_.row(t), config().width, branch_.stride,
+        kernels_->rms_norm(branch_.row(t), post_norm.data(), branch_.row(t), config().width, padded(config().width),
                            config().rms_epsilon);
       for (std::uint32_t i = 0; i < config().width; ++i)
         residual_.row(t)[i] += branch_.row(t)[i];
@@ -328,8 +328,8 @@ void host_model::compute_head(std::uint32_t rows, std::span<float> logits) {
   if (rows == 0)
     return;
   for (std::uint32_t i = 0; i < rows; ++i)
-    kernels_->rms_norm(last_.row(i), weights_->output_norm().data(), normal_.row(i), config().width, normal_.stride,
-                       config().rms_epsilon);
+    kernels_->rms_norm(last_.row(i), weights_->output_norm().data(), normal_.row(i), config().width,
+                       padded(config().width), config().rms_epsilon);
   multiply(std::array{matrix_product{.weights = weights_->head(),
                                      .x = normal_.row(0),
                                      .x_stride = normal_.stride,
