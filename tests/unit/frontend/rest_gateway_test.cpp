@@ -384,8 +384,10 @@ TEST_CASE("a drain finishes what runs and refuses what comes") {
   auto drained = self->request(node.gateway(), std::chrono::seconds{10}, drain_request{std::chrono::seconds{8}});
   // The drain has begun once the listener is closed.
   bool refused = false;
-  for (int i = 0; i < 200 && !refused; ++i)
+  for (int i = 0; i < 200 && !refused; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{5}); // on a busy machine 200 are made before it begins
     refused = !raw_http_client{node.port()}.connected();
+  }
   CHECK(refused);
   idle.send(post("/v1/chat/completions", chat_hello));
   const auto answer = idle.receive_answer();
