@@ -123,7 +123,7 @@ void describe(field_visitor& f, kv_section& x) {
   f.bytes(x.memory_bytes,
           {"memory",
            "Memory for KV blocks, per worker. Layers that see a window get as much as running-max sequences can use, "
-           "the others the rest."},
+           "less what one whole context needs in the others."},
           {mib(1), gib(1'024)});
   f.count(x.block_tokens, {"block-tokens", "Tokens that one block holds."}, {1, 1'024});
   f.choice(x.dtype, {"dtype", "Element type of the KV cache."}, {"f32"});

@@ -26,7 +26,7 @@ struct key_reader {
   std::uint32_t at;
   std::uint32_t end;
 
-  /// Sets up to `most` pieces; the others are the last one. Returns their number.
+  /// Sets up to `most` pieces, and returns their number.
   int read(key_piece* pieces, int most) {
     int n = 0;
     for (; n < most && at < end; ++n) {

@@ -17,23 +17,6 @@ namespace {
 const std::string prefill_1 = "troupe.prefill-worker/1";
 const std::string decode_1 = "troupe.decode-worker/1";
 
-/// The text of a request on a node without prefill workers.
-std::vector<token_id> aggregated_text(std::uint32_t prompt_tokens, std::uint32_t output_tokens = 16) {
-  scenario node{{.prefill_workers = 0, .blocks = 256}};
-  node.start(scenario::make_request(1, prompt_tokens, output_tokens));
-  node.settle();
-  REQUIRE(node.client(1).finish == finish_reason::length);
-  return node.client(1).tokens;
-}
-
-void check_all_free(scenario& node, const std::string& worker) {
-  auto load = node.load_of(worker);
-  CHECK(load.running == 0);
-  CHECK(load.queued == 0);
-  CHECK(load.quarantined_blocks == 0);
-  CHECK(load.free_blocks == load.blocks);
-}
-
 } // namespace
 
 TEST_CASE("a prompt that crosses gives the same text as one that does not, and decode computes none of it") {

@@ -19,25 +19,6 @@ constexpr std::uint32_t window = 40;
 /// What a sequence may always have: see window_share().
 constexpr std::uint32_t share = 4;
 
-/// The text of a request on a node without prefill workers whose model has no sliding group.
-std::vector<token_id> undisturbed_text(std::uint32_t prompt_tokens, std::uint32_t output_tokens = 16) {
-  scenario node{{.prefill_workers = 0, .blocks = 256}};
-  node.start(scenario::make_request(1, prompt_tokens, output_tokens));
-  node.settle();
-  REQUIRE(node.client(1).finish == finish_reason::length);
-  return node.client(1).tokens;
-}
-
-/// Of both groups: the load is that of the one with less free.
-void check_all_free(scenario& node, const std::string& worker) {
-  auto load = node.load_of(worker);
-  CHECK(load.running == 0);
-  CHECK(load.queued == 0);
-  CHECK(load.quarantined_blocks == 0);
-  CHECK(load.blocks > 0);
-  CHECK(load.free_blocks == load.blocks);
-}
-
 } // namespace
 
 TEST_CASE("a prompt that crosses gives the same text where a part of the layers sees a window") {
@@ -46,7 +27,7 @@ TEST_CASE("a prompt that crosses gives the same text where a part of the layers 
     scenario node{{.window_tokens = window}};
     node.start(scenario::make_request(1, prompt, 60));
     node.settle();
-    CHECK(node.client(1).tokens == undisturbed_text(prompt, 60));
+    CHECK(node.client(1).tokens == aggregated_text(prompt, 60));
     CHECK(node.metric("prompt-tokens-computed", "decode") == 0);
     CHECK(node.metric("prompt-tokens-computed", "prefill") == prompt);
     CHECK(node.metric("kv-landings-completed", "decode") == 1);
@@ -62,7 +43,7 @@ TEST_CASE("a prompt that crosses gives the same text where a part of the layers 
 }
 
 TEST_CASE("a flipped byte in either group is a counted miss and changes no text") {
-  const auto right = undisturbed_text(100);
+  const auto right = aggregated_text(100);
   struct flip {
     std::uint64_t write;
     std::uint32_t computed;
@@ -92,7 +73,7 @@ TEST_CASE("nothing is decoded before the last block of each group is there") {
     CHECK(node.executor(1).steps_submitted() == 0);
     node.transport()->release();
     node.settle();
-    CHECK(node.client(1).tokens == undisturbed_text(100));
+    CHECK(node.client(1).tokens == aggregated_text(100));
   }
 }
 
@@ -118,7 +99,7 @@ TEST_CASE("a prefill worker that dies in the middle of a landing changes no text
   node.kill(prefill_1);
   node.transport()->release();
   node.advance(std::chrono::seconds{1});
-  CHECK(node.client(1).tokens == undisturbed_text(100));
+  CHECK(node.client(1).tokens == aggregated_text(100));
   check_all_free(node, decode_1);
 }
 
@@ -194,7 +175,7 @@ TEST_CASE("a client that goes away in the middle of a prompt leaves no block in 
     check_all_free(node, decode_1);
     node.start(scenario::make_request(2, 100));
     node.settle();
-    CHECK(node.client(2).tokens == undisturbed_text(100));
+    CHECK(node.client(2).tokens == aggregated_text(100));
     check_all_free(node, decode_1);
   }
 }

@@ -278,4 +278,21 @@ void scenario::kill(const std::string& service) {
   run_actors();
 }
 
+std::vector<token_id> aggregated_text(std::uint32_t prompt_tokens, std::uint32_t output_tokens) {
+  scenario node{{.prefill_workers = 0, .blocks = 256}};
+  node.start(scenario::make_request(1, prompt_tokens, output_tokens));
+  node.settle();
+  REQUIRE(node.client(1).finish == finish_reason::length);
+  return node.client(1).tokens;
+}
+
+void check_all_free(scenario& node, const std::string& worker) {
+  auto load = node.load_of(worker);
+  CHECK(load.running == 0);
+  CHECK(load.queued == 0);
+  CHECK(load.quarantined_blocks == 0);
+  CHECK(load.blocks > 0);
+  CHECK(load.free_blocks == load.blocks);
+}
+
 } // namespace troupe::test

@@ -117,4 +117,11 @@ private:
   node_supervisor_actor supervisor_;
 };
 
+/// The text of a request on a node without prefill workers, whose model has no sliding group.
+std::vector<token_id> aggregated_text(std::uint32_t prompt_tokens, std::uint32_t output_tokens = 16);
+
+/// Checks that a worker runs nothing and holds no block, of any cache group: its load is that of the one with less
+/// free.
+void check_all_free(scenario& node, const std::string& worker);
+
 } // namespace troupe::test
