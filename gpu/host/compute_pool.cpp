@@ -20,8 +20,8 @@ constexpr std::uint32_t threads_max = 1024;
 constexpr std::chrono::microseconds spin_time{100};
 /// Looks at the clock this seldom.
 constexpr int spins_per_look = 32;
-/// Ranges that a thread takes of a part on average.
-constexpr std::uint32_t ranges_per_thread = 4;
+/// A thread takes one such part of what is left of a share at once: few ranges, and small ones at the end.
+constexpr std::uint32_t ranges_left = 4;
 
 void pause() {
 #if defined(__x86_64__)
@@ -53,6 +53,7 @@ expected<std::shared_ptr<compute_pool>, error> compute_pool::make(std::uint32_t 
                 std::to_string(threads) + " compute threads are more than " + std::to_string(threads_max));
   std::shared_ptr<compute_pool> pool{new compute_pool};
   try {
+    pool->shares_ = std::vector<share_state>(threads);
     pool->workers_.reserve(threads - 1);
     for (std::uint32_t i = 1; i < threads; ++i)
       pool->workers_.emplace_back([p = pool.get(), i] { p->work(i); });
@@ -119,7 +120,7 @@ void compute_pool::work(std::uint32_t thread) {
       return;
     if (!join_part())
       continue;
-    run_share(part_, thread);
+    run_shares(part_, thread);
     if (members_.fetch_sub(1, std::memory_order_acq_rel) == 1) // the last one, and nobody else comes
       members_.notify_one();
   }
@@ -134,30 +135,46 @@ bool compute_pool::join_part() {
   return false;
 }
 
-std::uint32_t compute_pool::range_of(std::uint32_t count, std::uint32_t grain) const {
-  const auto pieces = (count + grain - 1) / grain;
-  const auto ranges = std::min(pieces, threads() * ranges_per_thread);
-  return (pieces + ranges - 1) / ranges * grain;
-}
-
-void compute_pool::run_part(const part& next) {
+void compute_pool::run_part(part next) {
+  next.round = round_.load(std::memory_order_relaxed) + 1;
   part_ = next;
-  next_.store(0, std::memory_order_relaxed);
   members_.store(open_part, std::memory_order_release);
-  round_.fetch_add(1, std::memory_order_release);
+  round_.store(next.round, std::memory_order_release);
   round_.notify_all();
-  run_share(part_, 0);
+  run_shares(part_, 0);
   for (auto left = members_.fetch_and(~open_part, std::memory_order_acq_rel) & ~open_part; left != 0;)
     left = wait_while(members_, left);
 }
 
-void compute_pool::run_share(const part& p, std::uint32_t thread) {
+void compute_pool::run_shares(const part& p, std::uint32_t thread) {
+  for (std::uint32_t i = 0; i < threads(); ++i) {
+    const auto share = (thread + i) % threads();
+    for (auto r = take(p, share); r.begin < r.end; r = take(p, share))
+      p.call(p.context, r.begin, r.end, thread);
+  }
+}
+
+compute_pool::range compute_pool::share_of(const part& p, std::uint32_t thread) const {
+  const std::uint64_t pieces = (p.count + p.grain - 1) / p.grain;
+  const auto cut = [&](std::uint64_t at) {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(pieces * at / threads() * p.grain, p.count));
+  };
+  return {cut(thread), cut(thread + 1u)};
+}
+
+/// Empty if the share is all taken.
+compute_pool::range compute_pool::take(const part& p, std::uint32_t share) {
+  const auto whole = share_of(p, share);
+  auto& taken = shares_[share].taken;
+  auto old = taken.load(std::memory_order_relaxed);
   for (;;) {
-    const auto begin = next_.fetch_add(p.range, std::memory_order_relaxed);
-    if (begin >= p.count)
-      return;
-    p.call(p.context, static_cast<std::uint32_t>(begin),
-           static_cast<std::uint32_t>(std::min<std::uint64_t>(begin + p.range, p.count)), thread);
+    const auto begin = old >> 32 == p.round ? static_cast<std::uint32_t>(old) : whole.begin;
+    const auto left = whole.end - begin;
+    const auto wanted = std::max(left / ranges_left / p.grain * p.grain, p.grain);
+    const range result{begin, begin + std::min(wanted, left)};
+    if (left == 0
+        || taken.compare_exchange_weak(old, std::uint64_t{p.round} << 32 | result.end, std::memory_order_relaxed))
+      return result;
   }
 }
 

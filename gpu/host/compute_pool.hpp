@@ -42,8 +42,9 @@ public:
   void run(const std::function<void()>& job);
 
   /// Splits [0, count) into contiguous ranges, cut at multiples of `grain`, and calls f(begin, end, thread) for each;
-  /// returns when all have ended. A thread takes the next range when it is done with one, since cores are seldom
-  /// equally fast: so results must not depend on how the ranges are cut. REQUIRES: called by a job.
+  /// returns when all have ended. Each thread has a share, of which it takes the next range when it is done with one,
+  /// in order, so that what it fetches ahead is its own; a thread that is done takes from the others' shares, since
+  /// cores are seldom equally fast. So results must not depend on how the ranges are cut. REQUIRES: called by a job.
   template <class Function>
   void parallel_for(std::uint32_t count, std::uint32_t grain, Function&& f) {
     if (count == 0)
@@ -51,7 +52,7 @@ public:
     if (count <= grain || workers_.empty())
       return f(0u, count, 0u);
     using callable = std::remove_reference_t<Function>;
-    run_part(part{count, range_of(count, grain),
+    run_part(part{count, grain, 0,
                   [](void* context, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
                     (*static_cast<callable*>(context))(begin, end, thread);
                   },
@@ -61,19 +62,31 @@ public:
 private:
   struct part {
     std::uint32_t count = 0;
-    /// Items of one range, a multiple of the grain.
-    std::uint32_t range = 1;
+    std::uint32_t grain = 1;
+    std::uint32_t round = 0;
     void (*call)(void*, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) = nullptr;
     void* context = nullptr;
+  };
+
+  struct range {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+  };
+
+  /// How far a thread's share of a part is taken, by itself and by others: the part's round above, the first item that
+  /// is not taken below. Of another round: nothing is taken yet. So nobody has to write to all of them before a part.
+  struct alignas(64) share_state {
+    std::atomic<std::uint64_t> taken = 0;
   };
 
   compute_pool() = default;
   void dispatch();
   void work(std::uint32_t thread);
-  std::uint32_t range_of(std::uint32_t count, std::uint32_t grain) const;
   bool join_part();
-  void run_part(const part&);
-  void run_share(const part&, std::uint32_t thread);
+  void run_part(part);
+  void run_shares(const part&, std::uint32_t thread);
+  range share_of(const part&, std::uint32_t thread) const;
+  range take(const part&, std::uint32_t share);
 
   std::mutex mutex_;
   std::condition_variable posted_;
@@ -88,8 +101,8 @@ private:
   static constexpr std::uint32_t open_part = 1u << 31;
   alignas(64) std::atomic<std::uint32_t> members_ = 0;
   std::atomic<bool> stopping_ = false;
-  /// The first item of the current part that no thread has taken.
-  alignas(64) std::atomic<std::uint64_t> next_ = 0;
+  /// By thread.
+  std::vector<share_state> shares_;
 
   std::vector<std::thread> workers_;
   std::thread dispatcher_;

@@ -84,27 +84,37 @@ void geglu(float* gate, const float* up, std::uint32_t padded) {
 
 using half_ivec = std::int16_t __attribute__((vector_size(vector_bytes / 2)));
 
-inline std::int32_t add_lanes(ivec v) {
-  std::int32_t sum = 0;
+/// Lane i of the result is lane i + Distance, beyond the last lane the first ones.
+template <int Distance>
+inline ivec rotated(ivec v) {
+  uvec from;
 #pragma GCC unroll 16
   for (int i = 0; i < width; ++i)
-    sum += v[i];
-  return sum;
+    from[i] = static_cast<std::uint32_t>((i + Distance) % width);
+  return __builtin_shuffle(v, from);
+}
+
+/// f of v's lanes two by two, of the results …: in all lanes.
+template <int Distance = width / 2, class Function>
+inline ivec reduced(ivec v, Function f) {
+  if constexpr (Distance == 0)
+    return v;
+  else
+    return reduced<Distance / 2>(f(v, rotated<Distance>(v)), f);
+}
+
+inline std::int32_t add_lanes(ivec v) {
+  return reduced(v, [](ivec a, ivec b) { return a + b; })[0];
 }
 
 /// The largest magnitude's bits of 32 floats; those of numbers that are not finite are the largest of all.
 inline std::int32_t largest_bits(const float* x) {
+  const auto larger = [](ivec a, ivec b) { return a > b ? a : b; };
   ivec most = {};
 #pragma GCC unroll 8
-  for (int i = 0; i < 2 * parts; ++i) {
-    const ivec bits = load<ivec>(x + i * width) & 0x7fffffff;
-    most = bits > most ? bits : most;
-  }
-  std::int32_t result = 0;
-#pragma GCC unroll 16
-  for (int i = 0; i < width; ++i)
-    result = most[i] > result ? most[i] : result;
-  return result;
+  for (int i = 0; i < 2 * parts; ++i)
+    most = larger(most, load<ivec>(x + i * width) & 0x7fffffff);
+  return reduced(most, larger)[0];
 }
 
 /// Adding `rounder` to a float below 2^22 rounds it, to even, to an integer
@@ -112,32 +122,34 @@ inline std::int32_t largest_bits(const float* x) {
 void quantise(const float* x, std::uint32_t columns, std::uint32_t tokens, const quantised_rows& out) {
   constexpr float rounder = 0x1.8p23f;
   constexpr std::int32_t rounder_bits = 0x4b400000;
+  constexpr float quant_max = activation_quant_max;
+  std::int16_t* quants = out.quants;
   for (std::uint32_t b = 0; b < columns / quant_columns; ++b, x += quant_columns) {
     const std::int32_t bits = largest_bits(x);
     const bool finite = bits < 0x7f800000;
     float most;
     __builtin_memcpy(&most, &bits, sizeof most);
     const bool usual = finite && most >= 0x1p-100f;
-    auto& block = out.blocks[b];
-    block.scale = usual ? most / 32767.0f : finite ? 0.0f : __builtin_nanf("");
-    const float factor = usual ? 32767.0f / most : 0.0f;
-    std::int32_t sum[2];
+    activation_block block;
+    block.scale = usual ? most / quant_max : finite ? 0.0f : __builtin_nanf("");
+    const fvec factor = broadcast(usual ? quant_max / most : 0.0f);
+    // Where it is not usual the quants are 0, whatever 0 times x is.
+    const uvec kept = (usual ? 0xffffffffu : 0u) + uvec{};
 #pragma GCC unroll 2
     for (int h = 0; h < 2; ++h) {
       ivec sums = {};
 #pragma GCC unroll 4
-      for (int i = 0; i < parts; ++i) {
-        const std::uint32_t at = h * 16 + i * width;
-        const fvec scaled = usual ? load<fvec>(x + at) * factor : fvec{};
-        const ivec q = reinterpret_cast<ivec>(scaled + rounder) - rounder_bits;
+      for (int i = 0; i < parts; ++i, quants += width) {
+        const fvec rounded = load<fvec>(x + h * 16 + i * width) * factor + rounder;
+        const ivec q = reinterpret_cast<ivec>((reinterpret_cast<uvec>(rounded) - rounder_bits) & kept);
         sums += q;
         const auto narrow = __builtin_convertvector(q, half_ivec);
-        __builtin_memcpy(out.quants + b * quant_columns + at, &narrow, sizeof narrow);
+        __builtin_memcpy(quants, &narrow, sizeof narrow);
       }
-      sum[h] = add_lanes(sums);
-      block.half_sums[h] = sum[h];
+      block.half_sums[h] = add_lanes(sums);
     }
-    block.sum = block.scale * static_cast<float>(sum[0] + sum[1]);
+    block.sum = block.scale * static_cast<float>(block.half_sums[0] + block.half_sums[1]);
+    out.blocks[b] = block;
   }
   quant_products<format_q8_0>::arrange(out.quants, columns, tokens);
 }

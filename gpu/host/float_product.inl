@@ -101,7 +101,8 @@ inline void multiply_tile_of(int tokens, const float_tile& tile, std::uint32_t c
 
 template <class F>
 struct float_products {
-  static constexpr int gemv_groups = float_gemv_groups, few_tokens_max = float_tokens_max, block_tokens = block_tokens_max;
+  static constexpr int gemv_groups = float_gemv_groups, few_tokens_max = float_tokens_max,
+                       block_tokens = block_tokens_max;
   /// Groups whose sums wait while the activations of a tile's columns stay in L2.
   static constexpr std::uint32_t pass_groups = 4, tiles_together = 1;
   static constexpr std::uint32_t tile_columns = float_tile_columns;
@@ -118,7 +119,7 @@ struct float_products {
              out);
   }
   static void add_tokens(const matrix_product& a, const tile& weights, std::uint32_t column, std::uint32_t columns,
-                     std::uint32_t token, int count, float* sums) {
+                         std::uint32_t token, int count, float* sums) {
     multiply_tile_of(count, weights, columns, a.x + token * a.x_stride + column, a.x_stride, sums);
   }
 };

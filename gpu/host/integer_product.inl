@@ -3,6 +3,10 @@
 //
 // A block's sums are exact in 32 bits: 32 columns × 2^15 × 2^8 = 2^28. They are of unsigned quants; a type's offset
 // comes in through Σ x, which the sums start from (32 × 2^15 × 2^7 more).
+//
+// An activation is a 16-bit factor of pairs of columns, or, where the processor multiplies bytes four at a time
+// (splits_activations), 256 h + l with signed bytes h and l, factors of quads of columns: weights are bytes anyway, so
+// half as many instructions unpack them.
 
 // Formats: bits of a quant in words and in the plane before them, offset, bytes of the scales before 256 columns (0:
 // none) and before 32, scales of 32 columns; read_super() and read() make scales of them.
@@ -73,6 +77,7 @@ struct format_q6_k {
 };
 
 constexpr int block_pairs = 16;           // pairs of columns in a block
+constexpr int block_quads = 8;            // quads of columns in a block
 constexpr std::uint32_t super_blocks = 8; // blocks that share super scales
 
 template <class F>
@@ -86,35 +91,71 @@ inline std::size_t block_offset(std::uint32_t b) {
 
 using pvec = std::uint16_t __attribute__((vector_size(vector_bytes)));
 
-/// Pairs of columns in a word.
+/// Quads, and pairs, of columns in a word.
 template <class F>
-constexpr int word_pairs = 16 / F::low_bits;
+constexpr int word_quads = 8 / F::low_bits;
+template <class F>
+constexpr int word_pairs = 2 * word_quads<F>;
 
-/// Pair J of a word: two 16-bit factors a lane. The word's high bits are in the lowest places of each half of `plane`.
+/// The bits of `plane` from `At` on, as many as the format has high ones and as `Repeat` repeats, above the low bits.
+template <class F, int At, std::uint32_t Repeat>
+inline uvec high_bits_of(uvec plane) {
+  constexpr std::uint32_t mask = (((1u << F::high_bits) - 1) << F::low_bits) * Repeat;
+  if constexpr (At >= F::low_bits)
+    return (plane >> (At - F::low_bits)) & mask;
+  else
+    return (plane << (F::low_bits - At)) & mask;
+}
+
+/// Pair J of a word: two 16-bit factors a lane. The word's high bits are in the lowest places of each byte of `plane`.
 template <class F, int J>
 inline uvec pair_of(uvec word, uvec plane) {
-  constexpr int shift = J * F::low_bits;
+  constexpr int quad = J / 2, byte = J % 2;
+  constexpr int shift = byte * 8 + quad * F::low_bits;
   constexpr std::uint32_t mask = ((1u << F::low_bits) - 1) * 0x10001u;
   uvec result;
   if constexpr (shift + F::low_bits == 16)
     result = reinterpret_cast<uvec>(reinterpret_cast<pvec>(word) >> shift);
   else
     result = (word >> shift) & mask;
-  if constexpr (F::high_bits > 0) {
-    constexpr int at = J * F::high_bits; // the bits go to F::low_bits
-    constexpr std::uint32_t high_mask = (((1u << F::high_bits) - 1) << F::low_bits) * 0x10001u;
-    if constexpr (at >= F::low_bits)
-      result |= (plane >> (at - F::low_bits)) & high_mask;
-    else
-      result |= (plane << (F::low_bits - at)) & high_mask;
-  }
+  if constexpr (F::high_bits > 0)
+    result |= high_bits_of<F, byte * 8 + quad * F::high_bits, 0x10001u>(plane);
   return result;
 }
 
-/// Words of 16 / F::high_bits pairs share a plane; the next of them has its bits further up.
+/// Quad Q of a word: four unsigned 8-bit factors a lane.
+template <class F, int Q>
+inline uvec quad_of(uvec word, uvec plane) {
+  constexpr std::uint32_t mask = ((1u << F::low_bits) - 1) * 0x01010101u;
+  uvec result = (word >> (Q * F::low_bits)) & mask;
+  if constexpr (F::high_bits > 0)
+    result |= high_bits_of<F, Q * F::high_bits, 0x01010101u>(plane);
+  return result;
+}
+
+/// Words of 8 / F::high_bits quads share a plane; the next of them has its bits further up.
 template <class F>
 inline uvec next_plane(uvec plane) {
-  return plane >> (word_pairs<F> * F::high_bits);
+  return plane >> (word_quads<F> * F::high_bits);
+}
+
+/// Brings each block of a row of activations into the order of quads: the high bytes of all, then the low ones.
+inline void split_activations(std::int16_t* quants, std::uint32_t columns) {
+  using block = std::uint16_t __attribute__((vector_size(64)));
+  using words = std::uint32_t __attribute__((vector_size(64)));
+  using quads = std::uint32_t __attribute__((vector_size(32)));
+  constexpr std::uint32_t even_bytes = 0x00ff00ff;
+  for (std::uint32_t k = 0; k < columns; k += quant_columns) {
+    const auto low = load<words>(quants + k);
+    // A low byte of 128 or more is a negative one, and one more of the high byte.
+    const auto high = reinterpret_cast<words>((reinterpret_cast<block>(low) + 0x80) >> 8);
+    const auto first = [](words w) { return __builtin_shufflevector(w, w, 0, 2, 4, 6, 8, 10, 12, 14); };
+    const auto second = [](words w) { return __builtin_shufflevector(w, w, 1, 3, 5, 7, 9, 11, 13, 15); };
+    const quads high_quads = first(high) | second(high) << 8;
+    const quads low_quads = (first(low) & even_bytes) | (second(low) & even_bytes) << 8;
+    __builtin_memcpy(quants + k, &high_quads, sizeof high_quads);
+    __builtin_memcpy(quants + k + 16, &low_quads, sizeof low_quads);
+  }
 }
 
 /// Rows of up to 16 tokens, `stride` bytes apart: each is at one of four bases plus one of four offsets. Left to
@@ -146,8 +187,8 @@ struct token_rows {
   }
 };
 
-/// Pair `at` of a token's row.
-inline uvec broadcast_pair(const token_rows& x, int token, int at) {
+/// Pair or quad `at` of a token's row.
+inline uvec broadcast_word(const token_rows& x, int token, int at) {
   return x.read<std::uint32_t>(token, at * sizeof(std::uint32_t)) + uvec{};
 }
 // Of rows of activation_blocks.
@@ -163,19 +204,39 @@ inline std::int32_t half_sum_of(const token_rows& blocks, int token, int half) {
 
 inline fvec to_float(ivec v) { return __builtin_convertvector(v, fvec); }
 
-/// Sums of a token that are added to in turns: with one token, one sum would make each addition wait for the last.
+/// Sums of a token and vector: of high and of low bytes; or two that are added to in turns, since with one token one
+/// sum would make each addition wait for the last.
 template <int T>
-constexpr int chains = T == 1 ? 2 : 1;
+constexpr int chains = splits_activations || T == 1 ? 2 : 1;
 
-/// Adds pairs J … of a word for T tokens; x is at the word's first column.
+/// Adds pairs or quads J … of a word for T tokens; x is at the word's first one.
 template <class F, int T, int V, int J = 0>
 inline void add_word(const uvec (&words)[V], const uvec (&planes)[V], const token_rows& x,
                      ivec (&sums)[chains<T>][T][V]) {
-  if constexpr (J < word_pairs<F>) {
+  if constexpr (splits_activations) {
+    if constexpr (J < word_quads<F>) {
+      uvec high[T], low[T];
+#pragma GCC unroll 16
+      for (int t = 0; t < T; ++t) {
+        high[t] = broadcast_word(x, t, J);
+        low[t] = broadcast_word(x, t, block_quads + J);
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < V; ++i) {
+        const uvec w = quad_of<F, J>(words[i], planes[i]);
+#pragma GCC unroll 16
+        for (int t = 0; t < T; ++t) {
+          sums[0][t][i] = add_quads(w, high[t], sums[0][t][i]);
+          sums[1][t][i] = add_quads(w, low[t], sums[1][t][i]);
+        }
+      }
+      add_word<F, T, V, J + 1>(words, planes, x, sums);
+    }
+  } else if constexpr (J < word_pairs<F>) {
     uvec xs[T];
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t)
-      xs[t] = broadcast_pair(x, t, J);
+      xs[t] = broadcast_word(x, t, J);
 #pragma GCC unroll 4
     for (int i = 0; i < V; ++i) {
       const uvec w = pair_of<F, J>(words[i], planes[i]);
@@ -187,9 +248,9 @@ inline void add_word(const uvec (&words)[V], const uvec (&planes)[V], const toke
   }
 }
 
-/// Bytes that are fetched, into L2, ahead of those that are multiplied: further than processors look by themselves, and
-/// beside the few requests that L1 may have open.
-constexpr int weights_ahead = 2048, weights_locality = 2;
+/// Bytes that are fetched ahead of those that are multiplied. On Xeons a page ahead reads a third faster than half a
+/// page, and fetching into L1 faster than into L2.
+constexpr int weights_ahead = 4096;
 
 /// Adds the words of scale S of a block; `quants` is at the block's high bits, if it has any.
 template <class F, int T, int V>
@@ -201,12 +262,13 @@ inline void add_scaled(const std::byte* quants, int s, token_rows& x, ivec (&sum
     for (int i = 0; i < V; ++i)
       planes[i] = load<uvec>(quants + s * 64 + i * vector_bytes);
   const std::byte* p = quants + (F::high_bits + s * words) * 64;
+  constexpr std::size_t word_bytes = sizeof(std::uint32_t) * (splits_activations ? word_quads<F> : word_pairs<F>);
   // A loop that is not unrolled keeps the sums in registers: of straight code, g++ 12 computes products far ahead of
   // their sums, and spills them.
 #pragma GCC unroll 1
-  for (int word = 0; word < words; ++word, p += 64, x.advance(4 * word_pairs<F>)) {
+  for (int word = 0; word < words; ++word, p += 64, x.advance(word_bytes)) {
     uvec loaded[V];
-    __builtin_prefetch(p + weights_ahead, 0, weights_locality);
+    __builtin_prefetch(p + weights_ahead);
 #pragma GCC unroll 4
     for (int i = 0; i < V; ++i)
       loaded[i] = load<uvec>(p + i * vector_bytes);
@@ -221,6 +283,8 @@ inline void add_scaled(const std::byte* quants, int s, token_rows& x, ivec (&sum
 template <int T, int V>
 inline ivec whole_sum(const ivec (&sums)[chains<T>][T][V], int t, int i) {
   ivec sum = sums[0][t][i];
+  if constexpr (splits_activations)
+    sum <<= 8;
   for (int k = 1; k < chains<T>; ++k)
     sum += sums[k][t][i];
   return sum;
@@ -239,8 +303,8 @@ inline void multiply_scaled(const std::byte* quants, token_rows& x, const token_
       const ivec start = -F::offset * sum + ivec{};
 #pragma GCC unroll 4
       for (int i = 0; i < V; ++i)
-        for (int k = 0; k < chains<T>; ++k)
-          sums[k][t][i] = F::offset == 0 || k > 0 ? ivec{} : start;
+        for (int k = 0; k < chains<T>; ++k) // the last one is of low bytes, if any is
+          sums[k][t][i] = F::offset == 0 || k < chains<T> - 1 ? ivec{} : start;
     }
     add_scaled<F, T, V>(quants, S, x, sums);
 #pragma GCC unroll 16
@@ -276,6 +340,8 @@ void multiply_quants(const matrix_product& a, std::uint32_t group, int part) {
     for (int i = 0; i < V; ++i)
       scales[i] = F::read(p, super[i], part + i);
     multiply_scaled<F, T, V>(p + F::header_bytes + part * vector_bytes, x, xs, scales, acc);
+    if constexpr (splits_activations)
+      x.advance(block_quads * sizeof(std::uint32_t)); // the low bytes
     if constexpr (F::scales::has_minimum) {
 #pragma GCC unroll 16
       for (int t = 0; t < T; ++t)
@@ -310,32 +376,25 @@ struct quant_tile {
 
 inline void store(std::uint32_t* p, uvec v) { __builtin_memcpy(p, &v, sizeof v); }
 
-template <class F, int J = 0>
-inline void widen_word(uvec word, uvec plane, std::uint32_t* pairs) {
-  if constexpr (J < word_pairs<F>) {
-    const auto factors = reinterpret_cast<pvec>(pair_of<F, J>(word, plane)) - static_cast<std::uint16_t>(F::offset);
-    store(pairs + J * 16, reinterpret_cast<uvec>(factors));
-    widen_word<F, J + 1>(word, plane, pairs);
-  }
-}
-
-/// The quants of a block of one vector of rows, signed.
-template <class F>
-inline void widen_block(const std::byte* quants, std::uint32_t* pairs) {
+/// A block's words of one vector of rows, ascending, and the word's high bits in the lowest places of a plane's bytes.
+template <class F, class Function>
+inline void for_each_word(const std::byte* quants, Function f) {
   uvec plane = {};
-  for (int word = 0; word < F::low_bits; ++word, pairs += word_pairs<F> * 16) {
+#pragma GCC unroll 8
+  for (int word = 0; word < F::low_bits; ++word) {
     if constexpr (F::high_bits > 0) {
       constexpr int sharing = F::low_bits / F::high_bits; // words of one plane
       plane = word % sharing == 0 ? load<uvec>(quants + word / sharing * 64) : next_plane<F>(plane);
     }
-    widen_word<F>(load<uvec>(quants + (F::high_bits + word) * 64), plane, pairs);
+    f(load<uvec>(quants + (F::high_bits + word) * 64), plane);
   }
 }
 
-/// Widens `blocks` blocks of a group from block `first`, which begins 256 columns, on.
-template <class F>
-void widen_quants(const std::byte* group, std::uint32_t first, std::uint32_t blocks, std::uint32_t* pairs,
-                  quant_scales<F::scales::count, F::scales::has_minimum>& out) {
+/// Calls f(block, part, its quants) for each of `blocks` blocks of a group from block `first`, which begins 256
+/// columns, on, and keeps their scales.
+template <class F, class Function>
+void read_blocks(const std::byte* group, std::uint32_t first, std::uint32_t blocks,
+                 quant_scales<F::scales::count, F::scales::has_minimum>& out, Function f) {
   constexpr int count = F::scales::count;
   const std::byte* super = group + block_offset<F>(first);
 #pragma GCC unroll 4
@@ -349,8 +408,17 @@ void widen_quants(const std::byte* group, std::uint32_t first, std::uint32_t blo
         store(out.scales + (b * count + s) * 16 + i * width, scales.scale[s]);
       if constexpr (F::scales::has_minimum)
         store(out.minima + b * 16 + i * width, scales.minimum);
-      widen_block<F>(p + F::header_bytes + i * vector_bytes, pairs + b * block_pairs * 16 + i * width);
+      f(b, i, p + F::header_bytes + i * vector_bytes);
     }
+  }
+}
+
+template <class F, int J = 0>
+inline void widen_pairs(uvec word, uvec plane, std::uint32_t* pairs) {
+  if constexpr (J < word_pairs<F>) {
+    const auto factors = reinterpret_cast<pvec>(pair_of<F, J>(word, plane)) - static_cast<std::uint16_t>(F::offset);
+    store(pairs + J * 16, reinterpret_cast<uvec>(factors));
+    widen_pairs<F, J + 1>(word, plane, pairs);
   }
 }
 
@@ -377,7 +445,7 @@ void multiply_quant_tile(const quant_tile<Scales, Minimum>& tile, std::uint32_t 
         w[i] = load<uvec>(weights + p * 16 + i * width);
 #pragma GCC unroll 16
       for (int t = 0; t < T; ++t) {
-        const uvec xt = broadcast_pair(rows, t, 0);
+        const uvec xt = broadcast_word(rows, t, 0);
 #pragma GCC unroll 4
         for (int i = 0; i < parts; ++i)
           products[t][i] = add_pairs(w[i], xt, products[t][i]);
@@ -429,11 +497,22 @@ struct integer_products {
   }
   static void widen_tile(const matrix_product& a, std::uint32_t group, std::uint32_t column, std::uint32_t columns,
                          tile& out) {
-    widen_quants<F>(a.weights.data + group * a.weights.group_bytes, column / quant_columns, columns / quant_columns,
-                    out.pairs, out.of);
+    read_blocks<F>(a.weights.data + group * a.weights.group_bytes, column / quant_columns, columns / quant_columns,
+                   out.of, [&](std::uint32_t block, int part, const std::byte* quants) {
+                     std::uint32_t* pairs = out.pairs + block * block_pairs * 16 + part * width;
+                     for_each_word<F>(quants, [&](uvec word, uvec plane) {
+                       widen_pairs<F>(word, plane, pairs);
+                       pairs += word_pairs<F> * 16;
+                     });
+                   });
   }
   /// Brings a row's quants into the order that a product of so many tokens reads them in.
-  static void arrange(std::int16_t*, std::uint32_t, std::uint32_t) {}
+  static void arrange([[maybe_unused]] std::int16_t* quants, [[maybe_unused]] std::uint32_t columns,
+                      [[maybe_unused]] std::uint32_t tokens) {
+    if constexpr (splits_activations)
+      if (tokens <= static_cast<std::uint32_t>(few_tokens_max))
+        split_activations(quants, columns);
+  }
   static void add_tokens(const matrix_product& a, const tile& weights, std::uint32_t column, std::uint32_t columns,
                          std::uint32_t token, int count, float* sums) {
     const auto stride = a.quantised.stride;

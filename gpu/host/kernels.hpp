@@ -44,9 +44,10 @@ constexpr bool is_quantised(packed_type type) { return type >= packed_type::q8_0
 ///   q4_k, q5_k  before every 256 columns 16 × f16 scale of scales, 16 × f16 scale of minima; 16 × u8 scale, 16 × u8
 ///               minimum, (q5_k: 16 words of fifth bits,) 4 × 16 words of nibbles
 ///   q6_k        before every 256 columns 16 × f16 scale of scales; 16 × s8 scale of 16 columns, 16 × s8 of the others,
-///               2 × 16 words of pairs of high bits, 4 × 16 words of nibbles
-/// Words of b bits hold 16 / b pairs of columns from the low bits up, the even column of a pair in a word's low half,
-/// the odd one in its high half, so that a shift and a mask leave two 16-bit factors.
+///               2 × 16 words of two high bits, 4 × 16 words of nibbles
+/// Words of b bits hold 8 / b quads of columns: a quad's four columns are in a word's bytes 0, 2, 1 and 3, the first
+/// quad in the bytes' lowest bits. So a shift and a mask leave a quad's 8-bit factors, or two neighbouring columns'
+/// 16-bit factors.
 struct packed_view {
   const std::byte* data = nullptr;
   packed_type type{};
@@ -61,13 +62,16 @@ enum class epilogue : std::uint8_t { store, add };
 
 /// 32 activations of a token: x[k] ≈ scale × quant[k].
 struct activation_block {
-  /// Largest magnitude / 32,767; 0 if that is below 2^-100, not a number if an activation is not finite.
+  /// Largest magnitude / 32,639; 0 if that is below 2^-100, not a number if an activation is not finite.
   float scale;
   /// scale × Σ quants.
   float sum;
   /// Σ of the first 16 quants, and of the others.
   std::int32_t half_sums[2];
 };
+
+/// The most that a rounded activation is: 127 × 256 + 127, so that it can be made of two signed bytes.
+inline constexpr std::int32_t activation_quant_max = 32'639;
 
 /// Activations [tokens][columns] rounded to 16 bits. The error of a product is then about 2^-16 of its largest terms,
 /// which is why 16 and not 8: logits stay those of the exact weights to about 1e-4.
@@ -149,7 +153,7 @@ struct kernel_table {
 const kernel_table& kernels_of(simd_path);
 
 /// Changes whenever the arithmetic of any kernel changes.
-inline constexpr std::uint32_t kernel_version = 3;
+inline constexpr std::uint32_t kernel_version = 4;
 
 extern const kernel_table portable_kernels;
 extern const kernel_table avx2_kernels;

@@ -2,12 +2,12 @@
 // The one source of the host kernels, included by kernels_<path>.cpp inside an anonymous namespace; kernel_table.inl is
 // its end.
 // The including file gives: vector_bytes, path_index, direct_tokens_max, float_tokens_max, integer_tokens_max,
-// block_tokens_max, float_gemv_groups, sum_vectors;
-// fvec, uvec, hvec, ivec; madd, maximum, add_pairs, widen_half, widen_unsigned_bytes, widen_signed_bytes, reduce_add.
-// No function of the standard library here: see kernels.hpp.
+// block_tokens_max, float_gemv_groups, sum_vectors, splits_activations;
+// fvec, uvec, hvec, ivec; madd, maximum, add_pairs, widen_half, widen_unsigned_bytes, widen_signed_bytes, reduce_add,
+// and add_quads where activations are split. No function of the standard library here: see kernels.hpp.
 
-constexpr int width = vector_bytes / 4;  // lanes of one vector
-constexpr int parts = 16 / width;        // vectors of 16 lanes
+constexpr int width = vector_bytes / 4; // lanes of one vector
+constexpr int parts = 16 / width;       // vectors of 16 lanes
 
 // --- 16 lanes as `parts` vectors -------------------------------------------------------------------
 
@@ -33,8 +33,8 @@ inline fvec exponential(fvec x) {
   constexpr float rounder = 0x1.8p23f; // adding it rounds to an integer in the low mantissa bits
   const fvec shifted = madd(x, broadcast(0x1.715476p0f), broadcast(rounder));
   const fvec n = shifted - rounder;
-  fvec r = madd(n, broadcast(-0x1.62e4p-1f), x);     // ln 2, high bits: n × it is exact
-  r = madd(n, broadcast(-0x1.7f7d1cp-20f), r);       // ln 2, the rest
+  fvec r = madd(n, broadcast(-0x1.62e4p-1f), x); // ln 2, high bits: n × it is exact
+  r = madd(n, broadcast(-0x1.7f7d1cp-20f), r);   // ln 2, the rest
   fvec p = madd(r, broadcast(1.0f / 5040), broadcast(1.0f / 720));
   p = madd(p, r, broadcast(1.0f / 120));
   p = madd(p, r, broadcast(1.0f / 24));

@@ -11,7 +11,7 @@ constexpr int path_index = static_cast<int>(simd_path::amx);
 
 #include "gpu/host/avx512_vectors.inl"
 
-#include "gpu/host/vnni_pairs.inl"
+#include "gpu/host/vnni_products.inl"
 
 #include "gpu/host/kernels.inl"
 #include "gpu/host/tile_product.inl"

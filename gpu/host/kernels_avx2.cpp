@@ -16,6 +16,7 @@ constexpr int float_tokens_max = 10;
 constexpr int integer_tokens_max = 4;
 constexpr int block_tokens_max = 6;
 constexpr int float_gemv_groups = 2;
+constexpr bool splits_activations = false;
 /// Vectors of sums of attention that stay in registers.
 constexpr int sum_vectors = 12;
 

@@ -11,6 +11,8 @@ constexpr int path_index = static_cast<int>(simd_path::avx512);
 
 #include "gpu/host/avx512_vectors.inl"
 
+constexpr bool splits_activations = false;
+
 /// sums + w.low × x.low + w.high × x.high, of signed 16-bit halves.
 inline ivec add_pairs(uvec w, uvec x, ivec sums) {
   return sums + reinterpret_cast<ivec>(_mm512_madd_epi16(reinterpret_cast<__m512i>(w), reinterpret_cast<__m512i>(x)));

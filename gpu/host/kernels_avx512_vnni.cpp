@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels for AVX-512 with VNNI, which adds products of 16-bit pairs in one instruction.
+// The kernels for AVX-512 with VNNI, which adds products of 16-bit pairs, or of 8-bit quads, in one instruction.
 #include <immintrin.h>
 
 #include "gpu/host/kernels.hpp"
@@ -11,7 +11,7 @@ constexpr int path_index = static_cast<int>(simd_path::avx512_vnni);
 
 #include "gpu/host/avx512_vectors.inl"
 
-#include "gpu/host/vnni_pairs.inl"
+#include "gpu/host/vnni_products.inl"
 
 #include "gpu/host/kernels.inl"
 

@@ -17,6 +17,7 @@ constexpr int float_tokens_max = 8;
 constexpr int integer_tokens_max = 4;
 constexpr int block_tokens_max = 3;
 constexpr int float_gemv_groups = 1;
+constexpr bool splits_activations = false;
 /// Vectors of sums of attention that stay in registers.
 constexpr int sum_vectors = 12;
 

@@ -19,15 +19,15 @@ std::uint64_t group_bytes_of(packed_type type, std::uint32_t columns) {
                             : std::uint64_t{columns} * lanes * element_bytes(type);
 }
 
-/// Column c's place in words that hold `bits` of each: pair c / 2 from the lowest bits up, even columns in the low half
-/// of a word, odd ones in the high half.
+/// Column c's place in words that hold `bits` of each: see packed_view.
 struct bit_place {
   std::uint32_t word;
   std::uint32_t shift;
 };
 constexpr bit_place place_of(std::uint32_t column, std::uint32_t bits) {
-  const auto pair = column / 2, pairs = 16 / bits;
-  return {pair / pairs, pair % pairs * bits + column % 2 * 16};
+  constexpr std::array<std::uint32_t, 4> byte_of{0, 2, 1, 3}; // is its own inverse
+  const auto quad = column / 4, quads = 8 / bits;
+  return {quad / quads, byte_of[column % 4] * 8 + quad % quads * bits};
 }
 
 void put_word(std::byte* words, std::uint32_t index, std::uint32_t lane, std::uint32_t word) {

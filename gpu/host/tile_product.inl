@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of quantised weights and many tokens by AMX. Part of kernels_amx.cpp.
 //
-// An activation is 256 h + l, with h signed and l unsigned 8-bit numbers, so that two products of 8-bit tiles give the
-// sums that 16-bit pairs give: |256 Σ w h| ≤ 32 × 2^7 × 2^15 = 2^27, and Σ w l is smaller still. A tile's four
-// neighbouring bytes are columns 2j, 2j + 16, 2j + 1, 2j + 17 of a block: the order does not matter, only that both
-// sides have it.
+// Activations are split into bytes, 256 h + l, whatever their number, so that two products of 8-bit tiles give the
+// sums that 16-bit pairs give. A tile's four neighbouring bytes are a quad.
 
 constexpr int tile_tokens = 16;
-constexpr std::uint32_t byte_pairs = 0x00ff00ff;
 
 /// The compiler does not know that a tile is loaded from memory: all stores must be done before.
 inline void settle(const void* p) { asm volatile("" : : "r"(p) : "memory"); }
 
-/// Registers 0 and 1, 5 and 6: sums of a block, and of the next; 2 and 3: activations; 4 and 7: weights.
+/// Registers 0 and 1, 5 and 6: sums of columns that share a scale, and of the next; 2 and 3: activations; 4 and 7:
+/// weights.
+template <int Quads>
 struct tile_config {
   std::uint8_t palette = 1;
   std::uint8_t start_row = 0;
   std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 32, 32, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {tile_tokens, tile_tokens, tile_tokens, tile_tokens, 8, tile_tokens, tile_tokens, 8};
+  std::uint16_t row_bytes[16] = {64, 64, 4 * Quads, 4 * Quads, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {tile_tokens, tile_tokens, tile_tokens, tile_tokens, Quads, tile_tokens, tile_tokens, Quads};
 };
-static_assert(sizeof(tile_config) == 64);
+static_assert(sizeof(tile_config<block_quads>) == 64);
 
 /// While it lives the thread's tile registers are in use.
+template <int Quads>
 struct tile_session {
   tile_session() {
-    alignas(64) const tile_config config;
+    alignas(64) const tile_config<Quads> config;
     settle(&config);
     _tile_loadconfig(&config);
   }
@@ -40,17 +40,18 @@ struct block_sums {
   alignas(64) std::int32_t low[tile_tokens * 16];
 };
 
-/// One block of 16 tokens. Register numbers are literals in these macros, hence twice the same.
+/// A block of 16 tokens, or the columns of it that share a scale. Register numbers are literals in these macros, hence
+/// twice the same.
 template <int Odd>
 inline void multiply_block(const std::byte* x, std::size_t x_bytes, const std::uint32_t* weights, block_sums& out) {
   _tile_loadd(2, x, x_bytes);
-  _tile_loadd(3, x + 32, x_bytes);
+  _tile_loadd(3, x + quant_columns, x_bytes);
   if constexpr (Odd == 0) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_loadd(4, weights, 64);
     _tile_dpbssd(0, 2, 4);
-    _tile_dpbusd(1, 3, 4);
+    _tile_dpbssd(1, 3, 4);
     _tile_stored(0, out.high, 64);
     _tile_stored(1, out.low, 64);
   } else {
@@ -58,57 +59,49 @@ inline void multiply_block(const std::byte* x, std::size_t x_bytes, const std::u
     _tile_zero(6);
     _tile_loadd(7, weights, 64);
     _tile_dpbssd(5, 2, 7);
-    _tile_dpbusd(6, 3, 7);
+    _tile_dpbssd(6, 3, 7);
     _tile_stored(5, out.high, 64);
     _tile_stored(6, out.low, 64);
+  }
+}
+
+template <class F, int Q = 0>
+inline void widen_quads(uvec word, uvec plane, std::uint32_t* quads) {
+  using bytes = std::uint8_t __attribute__((vector_size(vector_bytes)));
+  if constexpr (Q < word_quads<F>) {
+    const auto factors = reinterpret_cast<bytes>(quad_of<F, Q>(word, plane)) - static_cast<std::uint8_t>(F::offset);
+    store(quads + Q * 16, reinterpret_cast<uvec>(factors));
+    widen_quads<F, Q + 1>(word, plane, quads);
   }
 }
 
 template <class F>
 struct tile_products : integer_products<F> {
   static constexpr int block_tokens = tile_tokens, scales = F::scales::count;
+  /// Quads that share a scale: the depth of a product.
+  static constexpr int depth = block_quads / scales;
   static constexpr std::uint32_t pass_groups = 8, tiles_together = 4;
-  using session = tile_session;
+  using session = tile_session<depth>;
 
   struct tile {
-    /// Per block and scale 8 × 16 words.
-    alignas(64) std::uint32_t words[tile_blocks * scales * 8 * 16];
+    alignas(64) std::uint32_t quads[tile_blocks * block_quads * 16];
     quant_scales<scales, F::scales::has_minimum> of;
   };
 
-  /// Of each block the 32 high bytes, then the low ones.
-  static void arrange(std::int16_t* quants, std::uint32_t columns, std::uint32_t tokens) {
-    if (tokens <= static_cast<std::uint32_t>(integer_products<F>::few_tokens_max))
-      return;
-    using half_uvec = std::uint32_t __attribute__((vector_size(32)));
-    for (std::uint32_t k = 0; k < columns; k += quant_columns) {
-      const auto first = load<half_uvec>(quants + k), second = load<half_uvec>(quants + k + 16);
-      const half_uvec high = ((first >> 8) & byte_pairs) | (second & ~byte_pairs);
-      const half_uvec low = (first & byte_pairs) | ((second & byte_pairs) << 8);
-      __builtin_memcpy(quants + k, &high, sizeof high);
-      __builtin_memcpy(quants + k + 16, &low, sizeof low);
-    }
+  static void arrange(std::int16_t* quants, std::uint32_t columns, std::uint32_t) {
+    split_activations(quants, columns);
   }
 
   static void widen_tile(const matrix_product& a, std::uint32_t group, std::uint32_t column, std::uint32_t columns,
                          tile& out) {
-    alignas(64) std::uint32_t widened[tile_blocks * block_pairs * 16];
-    widen_quants<F>(a.weights.data + group * a.weights.group_bytes, column / quant_columns, columns / quant_columns,
-                    widened, out.of);
-    std::uint32_t* words = out.words;
-    const std::uint32_t* pairs = widened;
-    for (std::uint32_t b = 0; b < columns / quant_columns; ++b, words += scales * 8 * 16, pairs += block_pairs * 16)
-      for (int j = 0; j < 8; ++j) {
-        const uvec first = load<uvec>(pairs + j * 16) & byte_pairs;
-        const uvec second = (load<uvec>(pairs + (j + 8) * 16) & byte_pairs) << 8;
-        // Where each half of a block has a scale of its own, the other half's weights are 0.
-        if constexpr (scales == 1) {
-          store(words + j * 16, first | second);
-        } else {
-          store(words + j * 16, first);
-          store(words + (8 + j) * 16, second);
-        }
-      }
+    std::uint32_t* quads = out.quads;
+    read_blocks<F>(a.weights.data + group * a.weights.group_bytes, column / quant_columns, columns / quant_columns,
+                   out.of, [&](std::uint32_t, int, const std::byte* quants) {
+                     for_each_word<F>(quants, [&](uvec word, uvec plane) {
+                       widen_quads<F>(word, plane, quads);
+                       quads += word_quads<F> * 16;
+                     });
+                   });
   }
 
   static void add_tokens(const matrix_product& a, const tile& weights, std::uint32_t column, std::uint32_t columns,
@@ -125,8 +118,8 @@ struct tile_products : integer_products<F> {
       acc[t] = t < count ? load<fvec>(sums + t * 16) : fvec{};
     block_sums products[2];
     const auto multiply_next = [&](std::uint32_t b) {
-      const std::byte* block = x + b / scales * (2 * quant_columns);
-      const std::uint32_t* words = weights.words + b * 8 * 16;
+      const std::byte* block = x + b / scales * (2 * quant_columns) + b % scales * (4 * depth);
+      const std::uint32_t* words = weights.quads + b * depth * 16;
       if (b % 2 == 0)
         multiply_block<0>(block, x_bytes, words, products[0]);
       else
