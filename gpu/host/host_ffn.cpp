@@ -10,7 +10,7 @@ namespace troupe::gpu::host {
 
 void host_model::multiply_gated(const host_ffn& by, const matrix& x, std::uint32_t tokens) {
   std::array products{product_of(by.gate, x, gate_, tokens), product_of(by.up, x, up_, tokens)};
-  quantise(products);
+  prepare(products);
   const auto function = config().gate == gate_function::silu ? kernels_->swiglu : kernels_->geglu;
   pool_->parallel_for(by.gate.groups(), groups_grain, [&](auto begin, auto end, auto) {
     for (auto part : products) {

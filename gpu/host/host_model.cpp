@@ -164,6 +164,9 @@ expected<void, error> host_model::make_scratch() {
   const auto quant_floats = static_cast<std::uint32_t>(quant_stride_ * sizeof(std::int16_t) / sizeof(float));
   const auto block_floats =
     static_cast<std::uint32_t>(quant_stride_ / quant_columns * sizeof(activation_block) / sizeof(float));
+  const auto split_floats = multiplies_bfloats_by_tiles()
+                              ? static_cast<std::uint32_t>(3 * quant_stride_ * sizeof(std::uint16_t) / sizeof(float))
+                              : 0;
   struct wish {
     matrix& out;
     std::uint32_t rows;
@@ -190,6 +193,7 @@ expected<void, error> host_model::make_scratch() {
     wish{expert_out_, product_tokens_max, expert_width},
     wish{quants_, product_tokens_max + 15, quant_floats},
     wish{quant_blocks_, product_tokens_max + 15, block_floats},
+    wish{split_, product_tokens_max + 15, split_floats},
   };
   for (const auto& [out, rows, columns] : wishes) {
     auto made = make_matrix(rows, columns);
@@ -202,9 +206,15 @@ expected<void, error> host_model::make_scratch() {
   return {};
 }
 
+bool host_model::multiplies_bfloats_by_tiles() const {
+  return kernels_->split != nullptr && weights_->has(packed_type::bf16);
+}
+
 numerics_id host_model::numerics() const {
-  // All paths but portable do the same fused operations in the same order.
-  const std::string_view family = path_ == simd_path::portable ? "separate" : "fused";
+  // All paths but portable do the same fused operations in the same order, but for products of bf16 tiles.
+  const std::string_view family = path_ == simd_path::portable    ? "separate"
+                                  : multiplies_bfloats_by_tiles() ? "bfloat tiles"
+                                                                  : "fused";
   const auto text = "host " + std::string{family} + " kernels " + std::to_string(kernel_version) + " kv f32 libm "
                     + std::to_string(libm_probe());
   return numerics_id{XXH3_64bits(text.data(), text.size())};
@@ -338,19 +348,33 @@ void host_model::compute_head(std::uint32_t rows, std::span<float> logits) {
                                      .tokens = rows}});
 }
 
-void host_model::quantise(std::span<matrix_product> products) {
-  if (std::ranges::none_of(products, [](const auto& product) { return is_quantised(product.weights.type); }))
+void host_model::prepare(std::span<matrix_product> products) {
+  const auto wanted = [&](auto wants) {
+    return std::ranges::any_of(products, [&](const auto& product) { return wants(product.weights.type); });
+  };
+  const bool rounds = wanted(is_quantised);
+  const bool splits = kernels_->split != nullptr && wanted([](auto type) { return type == packed_type::bf16; });
+  if (!rounds && !splits)
     return;
-  const quantised_rows rows{reinterpret_cast<std::int16_t*>(quants_.row(0)),
-                            reinterpret_cast<activation_block*>(quant_blocks_.row(0)), quant_stride_};
+  const quantised_rows rounded{reinterpret_cast<std::int16_t*>(quants_.row(0)),
+                               reinterpret_cast<activation_block*>(quant_blocks_.row(0)), quant_stride_};
+  const split_rows split{reinterpret_cast<std::uint16_t*>(split_.row(0)), quant_stride_};
   const auto& shared = products.front();
   pool_->parallel_for(shared.tokens, tokens_grain, [&](auto begin, auto end, auto) {
-    for (std::size_t t = begin; t < end; ++t)
-      kernels_->quantise(shared.x + t * shared.x_stride, shared.weights.columns, shared.tokens,
-                         {rows.quants + t * rows.stride, rows.blocks + t * rows.stride / quant_columns, rows.stride});
+    for (std::size_t t = begin; t < end; ++t) {
+      const auto* x = shared.x + t * shared.x_stride;
+      if (rounds)
+        kernels_->quantise(
+          x, shared.weights.columns, shared.tokens,
+          {rounded.quants + t * rounded.stride, rounded.blocks + t * rounded.stride / quant_columns, rounded.stride});
+      if (splits)
+        kernels_->split(x, shared.weights.columns, {split.parts + t * 3 * split.stride, split.stride});
+    }
   });
-  for (auto& product : products)
-    product.quantised = rows;
+  for (auto& product : products) {
+    product.quantised = rounded;
+    product.split = split;
+  }
 }
 
 void host_model::multiply(std::span<const matrix_product> given) {
@@ -361,7 +385,7 @@ void host_model::multiply(std::span<const matrix_product> given) {
     for (; next < given.size() && next - first < products_max && given[next].x == given[first].x; ++next)
       together[next - first] = given[next];
     const std::span products{together.data(), next - first};
-    quantise(products);
+    prepare(products);
     std::uint32_t groups = 0;
     for (const auto& product : products)
       groups += product.weights.groups();

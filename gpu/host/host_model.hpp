@@ -80,8 +80,8 @@ private:
   static matrix_product product_of(const packed_view& weights, const matrix& x, const matrix& out,
                                    std::uint32_t tokens);
   void multiply(std::span<const matrix_product> products);
-  /// Rounds the activations of products that share them, if one of these wants it, for all of them.
-  void quantise(std::span<matrix_product> products);
+  /// Rounds or splits the activations of products that share them, if one of these wants it, for all of them.
+  void prepare(std::span<matrix_product> products);
   void add_bias(const matrix& to, std::uint32_t tokens, const std::vector<float>& bias);
   void compute_head(std::uint32_t rows, std::span<float> logits);
   // A part's input is normal_, its output is added to residual_.
@@ -135,6 +135,7 @@ private:
   /// One per layer.
   std::vector<kv_place> places_;
 
+  bool multiplies_bfloats_by_tiles() const;
   static expected<matrix, error> make_matrix(std::uint32_t rows, std::uint32_t columns);
   expected<void, error> make_scratch();
   matrix residual_, normal_, query_, key_, value_, mixed_, gate_, up_;
@@ -143,6 +144,8 @@ private:
   /// Activations of the current products, rounded: 16-bit numbers and activation_blocks, in rows of quant_stride_.
   matrix quants_, quant_blocks_;
   std::size_t quant_stride_ = 0;
+  /// The same split into bf16, where the path and a weight want that.
+  matrix split_;
   /// Final residuals of the rows whose logits are wanted, for one call of the head.
   matrix last_;
   /// Cosines, then sines, of each rope: [rope][2][head_width / 2].

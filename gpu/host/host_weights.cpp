@@ -183,6 +183,7 @@ private:
     const auto group_bytes = packed_bytes(m.type, lanes, columns);
     auto* out = out_.memory_.data() + m.offset;
     *m.out = {out, packed_type_of(m.type), rows, columns, group_bytes};
+    out_.types_ |= 1u << static_cast<unsigned>(m.out->type);
     const auto step = std::max<std::uint64_t>(piece_bytes / (source_row * lanes), 1) * lanes;
     for (std::uint64_t row = 0; row < rows; row += step) {
       const auto count = std::min<std::uint64_t>(step, rows - row);

@@ -57,6 +57,9 @@ public:
   std::span<const float> output_norm() const { return output_norm_; }
   const packed_view& head() const { return head_; }
 
+  /// Whether a matrix is of this type.
+  bool has(packed_type type) const { return (types_ >> static_cast<unsigned>(type) & 1u) != 0; }
+
   /// XXH3-64 over the architecture's numbers, the format, and every tensor's name, type and bytes.
   std::uint64_t hash() const { return hash_; }
   /// Bytes of memory that the packed weights take.
@@ -72,6 +75,8 @@ private:
   std::vector<host_layer> layers_;
   std::vector<float> output_norm_;
   packed_view head_;
+  /// Bit n: a matrix is of the type n.
+  std::uint32_t types_ = 0;
   std::uint64_t hash_ = 0;
 };
 

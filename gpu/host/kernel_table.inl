@@ -23,4 +23,4 @@ void multiply(const matrix_product& a) {
 #include "gpu/host/attention.inl"
 #include "gpu/host/elementwise.inl"
 
-constexpr kernel_table kernels{&multiply, &quantise, &attend, &rms_norm, &swiglu, &geglu};
+constexpr kernel_table kernels{&multiply, &quantise, nullptr, &attend, &rms_norm, &swiglu, &geglu};

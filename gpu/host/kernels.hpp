@@ -12,6 +12,8 @@
 //
 // Arithmetic, the same for every batch size, chunk size and thread count:
 //   f32, f16, bf16   one sum per output element, over k ascending: acc = madd(w[k], x[k], acc)
+//   bf16 with AMX    of each 32 columns, ascending, for each of the three parts of x (split_rows): two sums, over even
+//                    and over odd columns, from 0; acc += one + the other. Numbers below 2^-126 count as zero.
 //   quantised        x is rounded to 16 bits per 32 columns (quantised_rows). Of each block of 32 columns (of 16 for
 //                    q6_k), ascending: acc = madd(f32(Σ w x of integers), w scale × x scale, acc), then, where the type
 //                    has minima, acc = madd(w minimum, f32 of x scale × Σ x, acc). The integer sums are exact, so
@@ -29,6 +31,9 @@ inline constexpr std::uint32_t lanes = 16;
 /// Columns that share a scale of activations.
 inline constexpr std::uint32_t quant_columns = 32;
 
+/// Columns of a tile of bf16 weights.
+inline constexpr std::uint32_t bfloat_columns = 32;
+
 enum class packed_type : std::uint8_t { f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k };
 
 constexpr bool is_quantised(packed_type type) { return type >= packed_type::q8_0; }
@@ -36,7 +41,8 @@ constexpr bool is_quantised(packed_type type) { return type >= packed_type::q8_0
 /// A weight matrix [rows][columns], repacked so that vector lanes run over 16 rows (a group). Inside a
 /// group columns ascend; rows beyond the matrix are zero.
 ///   f32         per column  16 × f32
-///   f16, bf16   per column  16 × u16
+///   f16         per column  16 × u16
+///   bf16        per pair of columns  16 × 2 × u16; zero columns up to a multiple of 32
 /// The others per 32 columns, quants being unsigned (q8_0: plus 128, q4_0: plus 8, q5_0: plus 16, q6_k: plus 32):
 ///   q8_0        16 × f16 scale, 8 × 16 words of bytes
 ///   q4_0, q4_1  16 × f16 scale, (q4_1: 16 × f16 minimum,) 4 × 16 words of nibbles
@@ -82,6 +88,13 @@ struct quantised_rows {
   std::size_t stride = 0;             // a multiple of 32
 };
 
+/// Activations [tokens][3][stride] as the sums of three bf16, the largest first: x to 2^-24. Memory of 15 more tokens
+/// must follow, which may hold anything.
+struct split_rows {
+  std::uint16_t* parts = nullptr;
+  std::size_t stride = 0; // a multiple of 32
+};
+
 /// out[t][row] (+)= Σ_k weights[row][k] × x[t][k], for the rows of groups group_begin to group_end - 1.
 struct matrix_product {
   packed_view weights;
@@ -89,6 +102,8 @@ struct matrix_product {
   std::size_t x_stride = 0;
   /// Of x; read instead of it where the weights are quantised.
   quantised_rows quantised;
+  /// Of x; read instead of it where the weights are bf16 and the path has a `split`.
+  split_rows split;
   float* out = nullptr; // [tokens][out_stride], out_stride ≥ 16 × groups
   std::size_t out_stride = 0;
   std::uint32_t tokens = 0;
@@ -138,6 +153,8 @@ struct kernel_table {
   /// `tokens` tokens read; columns is a multiple of 32. Blocks, and the quants but for their order, are the same bits
   /// on every path.
   void (*quantise)(const float* x, std::uint32_t columns, std::uint32_t tokens, const quantised_rows& out);
+  /// Splits x[columns] of one token into row 0 of `out`, zeros up to a multiple of 32 behind; absent on most paths.
+  void (*split)(const float* x, std::uint32_t columns, const split_rows& out);
   void (*attend)(const attention&);
   /// out[i] = x[i] / rms(x) × weight[i] for i below `padded`, which is at least `width`; x is zero from width on. With
   /// padded == width, which need not be a multiple of 16, no element beyond is read or written: a head in a row.

@@ -12,11 +12,26 @@ namespace troupe::gpu::host {
 
 namespace {
 
-std::uint32_t element_bytes(packed_type type) { return type == packed_type::f32 ? 4 : 2; }
+/// Columns of a row that lie together in a matrix that is not quantised, and their bytes.
+struct plain_unit {
+  std::uint32_t columns;
+  std::uint32_t bytes;
+};
+constexpr plain_unit unit_of(packed_type type) {
+  switch (type) {
+    case packed_type::f16: return {1, 2};
+    case packed_type::bf16: return {2, 4};
+    default: return {1, 4};
+  }
+}
 
 std::uint64_t group_bytes_of(packed_type type, std::uint32_t columns) {
-  return is_quantised(type) ? layout_of(type).group_bytes(columns)
-                            : std::uint64_t{columns} * lanes * element_bytes(type);
+  if (is_quantised(type))
+    return layout_of(type).group_bytes(columns);
+  const std::uint64_t whole =
+    type == packed_type::bf16 ? (columns + bfloat_columns - 1) / bfloat_columns * bfloat_columns : columns;
+  const auto unit = unit_of(type);
+  return whole / unit.columns * unit.bytes * lanes;
 }
 
 /// Column c's place in words that hold `bits` of each: see packed_view.
@@ -87,10 +102,19 @@ void pack_quantised_row(packed_type type, const std::byte* row, std::uint32_t co
   }
 }
 
-void pack_plain_row(const std::byte* row, std::uint32_t columns, std::uint32_t lane, std::uint32_t bytes,
+template <std::uint32_t Bytes>
+void pack_units(const std::byte* row, std::uint64_t bytes, std::uint32_t lane, std::byte* group) {
+  group += lane * Bytes;
+  for (; bytes >= Bytes; bytes -= Bytes, row += Bytes, group += lanes * Bytes)
+    std::memcpy(group, row, Bytes);
+  std::memcpy(group, row, bytes);
+}
+
+void pack_plain_row(packed_type type, const std::byte* row, std::uint32_t columns, std::uint32_t lane,
                     std::byte* group) {
-  for (std::uint32_t k = 0; k < columns; ++k)
-    std::memcpy(group + (std::uint64_t{k} * lanes + lane) * bytes, row + std::uint64_t{k} * bytes, bytes);
+  const auto unit = unit_of(type);
+  const auto bytes = std::uint64_t{columns} * unit.bytes / unit.columns;
+  unit.bytes == 2 ? pack_units<2>(row, bytes, lane, group) : pack_units<4>(row, bytes, lane, group);
 }
 
 std::uint16_t read_u16(const std::byte* p) {
@@ -100,14 +124,15 @@ std::uint16_t read_u16(const std::byte* p) {
 }
 
 void unpack_plain_row(const packed_view& matrix, const std::byte* group, std::uint32_t lane, float* out) {
+  const auto unit = unit_of(matrix.type);
   for (std::uint32_t k = 0; k < matrix.columns; ++k) {
-    const auto at = std::uint64_t{k} * lanes + lane;
+    const auto* place = group + (std::uint64_t{k} / unit.columns * lanes + lane) * unit.bytes + k % unit.columns * 2;
     if (matrix.type == packed_type::f32)
-      std::memcpy(out + k, group + at * 4, 4);
+      std::memcpy(out + k, place, 4);
     else if (matrix.type == packed_type::f16)
-      out[k] = half_to_float(read_u16(group + at * 2));
+      out[k] = half_to_float(read_u16(place));
     else
-      out[k] = std::bit_cast<float>(std::uint32_t{read_u16(group + at * 2)} << 16);
+      out[k] = std::bit_cast<float>(std::uint32_t{read_u16(place)} << 16);
   }
 }
 
@@ -212,7 +237,7 @@ packed_view pack(const tensor_info& tensor, std::byte* out) {
     if (is_quantised(type))
       pack_quantised_row(type, row, view.columns, r % lanes, group);
     else
-      pack_plain_row(row, view.columns, r % lanes, element_bytes(type), group);
+      pack_plain_row(type, row, view.columns, r % lanes, group);
   }
   return view;
 }

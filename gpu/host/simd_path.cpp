@@ -29,9 +29,9 @@ namespace {
 #if defined(__x86_64__)
 /// AMX needs the CPU, a kernel that saves the tiles, and its permission, which holds for the whole process.
 bool request_amx() {
-  constexpr unsigned amx_tile = 1u << 24, amx_int8 = 1u << 25; // EDX of leaf 7
+  constexpr unsigned needed = 1u << 22 | 1u << 24 | 1u << 25; // EDX of leaf 7: AMX's bf16, tiles, int8
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & amx_tile) == 0 || (d & amx_int8) == 0)
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & needed) != needed || !__builtin_cpu_supports("avx512bf16"))
     return false;
 #if defined(__linux__)
   constexpr long request_permission = 0x1023, tile_data = 18;

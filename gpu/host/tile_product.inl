@@ -9,29 +9,35 @@ constexpr int tile_tokens = 16;
 /// The compiler does not know that a tile is loaded from memory: all stores must be done before.
 inline void settle(const void* p) { asm volatile("" : : "r"(p) : "memory"); }
 
-/// Registers 0 and 1, 5 and 6: sums of columns that share a scale, and of the next; 2 and 3: activations; 4 and 7:
-/// weights.
-template <int Quads>
 struct tile_config {
   std::uint8_t palette = 1;
   std::uint8_t start_row = 0;
   std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 4 * Quads, 4 * Quads, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {tile_tokens, tile_tokens, tile_tokens, tile_tokens, Quads, tile_tokens, tile_tokens, Quads};
+  std::uint16_t row_bytes[16] = {};
+  std::uint8_t rows[16] = {};
 };
-static_assert(sizeof(tile_config<block_quads>) == 64);
+static_assert(sizeof(tile_config) == 64);
 
 /// While it lives the thread's tile registers are in use.
-template <int Quads>
-struct tile_session {
-  tile_session() {
-    alignas(64) const tile_config<Quads> config;
+class tile_session {
+public:
+  explicit tile_session(const tile_config& config) {
     settle(&config);
     _tile_loadconfig(&config);
   }
   tile_session(const tile_session&) = delete;
   tile_session& operator=(const tile_session&) = delete;
   ~tile_session() { _tile_release(); }
+};
+
+/// Registers 0 and 1, 5 and 6: sums of columns that share a scale, and of the next; 2 and 3: activations; 4 and 7:
+/// weights.
+template <int Quads>
+struct quad_session : tile_session {
+  static constexpr tile_config config{
+    .row_bytes = {64, 64, 4 * Quads, 4 * Quads, 64, 64, 64, 64},
+    .rows = {tile_tokens, tile_tokens, tile_tokens, tile_tokens, Quads, tile_tokens, tile_tokens, Quads}};
+  quad_session() : tile_session(config) {}
 };
 
 /// The sums of a block of 16 tokens: of the high and of the low bytes of their activations.
@@ -81,7 +87,7 @@ struct tile_products : integer_products<F> {
   /// Quads that share a scale: the depth of a product.
   static constexpr int depth = block_quads / scales;
   static constexpr std::uint32_t pass_groups = 8, tiles_together = 4;
-  using session = tile_session<depth>;
+  using session = quad_session<depth>;
 
   struct tile {
     alignas(64) std::uint32_t quads[tile_blocks * block_quads * 16];

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -64,16 +65,31 @@ struct rounded_activations {
   std::vector<activation_block> blocks;
 };
 
+/// Activations split into bf16, on the paths that do.
+struct split_activations {
+  split_activations(simd_path path, const float* x, std::uint32_t tokens, std::uint32_t columns)
+    : stride((columns + bfloat_columns - 1) / bfloat_columns * bfloat_columns), parts((tokens + 15) * 3 * stride) {
+    if (kernels_of(path).split != nullptr)
+      for (std::size_t t = 0; t < tokens; ++t)
+        kernels_of(path).split(x + t * columns, columns, {parts.data() + t * 3 * stride, stride});
+  }
+  split_rows rows() { return {parts.data(), stride}; }
+  std::size_t stride;
+  std::vector<std::uint16_t> parts;
+};
+
 /// out[tokens][padded rows] of one call over all groups.
 std::vector<float> multiply(simd_path path, const packed_view& w, const std::vector<float>& x, std::uint32_t first,
                             std::uint32_t tokens) {
   std::vector<float> out(std::size_t{tokens} * padded(w.rows));
   const auto* rows = x.data() + std::size_t{first} * w.columns;
   rounded_activations rounded{path, rows, tokens, w.columns};
+  split_activations split{path, rows, tokens, w.columns};
   kernels_of(path).multiply({.weights = w,
                              .x = rows,
                              .x_stride = w.columns,
                              .quantised = rounded.row(0),
+                             .split = split.rows(),
                              .out = out.data(),
                              .out_stride = padded(w.rows),
                              .tokens = tokens,
@@ -165,11 +181,13 @@ TEST_CASE("a product has the same bits in every batch and cut of the rows") {
       // Group by group, added to what is there.
       std::vector<float> sums(std::size_t{tokens} * stride, 1.0f);
       rounded_activations rounded{path, x.data(), tokens, columns};
+      split_activations split{path, x.data(), tokens, columns};
       for (std::uint32_t g = 0; g < w.view.groups(); ++g)
         kernels_of(path).multiply({.weights = w.view,
                                    .x = x.data(),
                                    .x_stride = columns,
                                    .quantised = rounded.row(0),
+                                   .split = split.rows(),
                                    .out = sums.data(),
                                    .out_stride = stride,
                                    .tokens = tokens,
@@ -194,7 +212,9 @@ TEST_CASE("the fused paths have equal bits, and all paths round activations alik
     if (path == simd_path::portable || path == simd_path::avx2)
       continue;
     MESSAGE("avx2 against " << to_string(path));
-    for (auto type : all_types)
+    for (auto type : all_types) {
+      if (type == tensor_type::bf16 && kernels_of(path).split != nullptr)
+        continue; // tiles have an order of their own
       for (auto [rows, columns] : shapes_of(type)) {
         const random_weights w{type, rows, columns};
         for (std::uint32_t tokens : {1u, 3u, 8u, 12u, 13u, 16u, 20u, 100u, 256u}) {
@@ -205,9 +225,54 @@ TEST_CASE("the fused paths have equal bits, and all paths round activations alik
           CHECK((multiply(simd_path::avx2, w.view, many, 0, tokens) == multiply(path, w.view, many, 0, tokens)));
         }
       }
+    }
   }
   if (paths.back() == simd_path::avx2)
     MESSAGE("SKIPPED: this CPU has no AVX-512");
+}
+
+TEST_CASE("tiles of bf16 add in the order that kernels.hpp gives") {
+  const auto& kernels = kernels_of(simd_path::amx);
+  if (supported_simd_paths().back() != simd_path::amx || kernels.split == nullptr) {
+    MESSAGE("SKIPPED: this CPU has no AMX");
+    return;
+  }
+  const auto value = [](std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); };
+  for (auto [rows, columns] : {std::pair{16u, 32u}, {33u, 257u}, {80u, 1056u}})
+    for (std::uint32_t tokens : {1u, 7u, 40u}) {
+      const random_weights w{tensor_type::bf16, rows, columns};
+      const auto x = random_floats(std::size_t{tokens} * columns, 4);
+      split_activations split{simd_path::amx, x.data(), tokens, columns};
+      const auto out = multiply(simd_path::amx, w.view, x, 0, tokens);
+      std::vector<float> row(split.stride);
+      std::size_t wrong = 0;
+      for (std::uint32_t t = 0; t < tokens; ++t)
+        for (std::uint32_t c = 0; c < columns; ++c) {
+          double sum = 0;
+          for (std::size_t part = 0; part < 3; ++part)
+            sum += value(split.parts[(t * 3 + part) * split.stride + c]);
+          wrong += std::abs(sum - x[t * columns + c]) > std::abs(x[t * columns + c]) * 0x1p-24;
+        }
+      CHECK(wrong == 0);
+      for (std::uint32_t r = 0; r < rows; ++r) {
+        unpack_row(w.view, r, row.data());
+        for (std::uint32_t t = 0; t < tokens; ++t) {
+          float sum = 0;
+          for (std::uint32_t k = 0; k < columns; k += bfloat_columns)
+            for (std::size_t part = 0; part < 3; ++part) {
+              float halves[2] = {};
+              for (std::uint32_t i = 0; i < bfloat_columns; ++i)
+                halves[i % 2] =
+                  std::fma(value(split.parts[(t * 3 + part) * split.stride + k + i]), row[k + i], halves[i % 2]);
+              sum += halves[0] + halves[1];
+            }
+          wrong += out[t * padded(rows) + r] != sum;
+        }
+      }
+      CAPTURE(columns);
+      CAPTURE(tokens);
+      CHECK(wrong == 0);
+    }
 }
 
 TEST_CASE("packing keeps every value: GGUF's definition of each type") {
