@@ -21,7 +21,7 @@ constexpr std::chrono::microseconds spin_time{100};
 /// Looks at the clock this seldom.
 constexpr int spins_per_look = 32;
 /// A thread takes one such part of what is left of a share at once: few ranges, and small ones at the end.
-constexpr std::uint32_t ranges_left = 4;
+constexpr std::uint32_t ranges_left = 2;
 
 void pause() {
 #if defined(__x86_64__)
@@ -138,6 +138,8 @@ bool compute_pool::join_part() {
 void compute_pool::run_part(part next) {
   next.round = round_.load(std::memory_order_relaxed) + 1;
   part_ = next;
+  const auto pieces = (next.count + next.grain - 1) / next.grain;
+  shares_left_.store(std::min(pieces, threads()), std::memory_order_relaxed); // the others are empty
   members_.store(open_part, std::memory_order_release);
   round_.store(next.round, std::memory_order_release);
   round_.notify_all();
@@ -147,9 +149,10 @@ void compute_pool::run_part(part next) {
 }
 
 void compute_pool::run_shares(const part& p, std::uint32_t thread) {
-  for (std::uint32_t i = 0; i < threads(); ++i) {
-    const auto share = (thread + i) % threads();
-    for (auto r = take(p, share); r.begin < r.end; r = take(p, share))
+  for (std::uint32_t i = 0; i < threads() && shares_left_.load(std::memory_order_relaxed) != 0; ++i) {
+    const auto owner = (thread + i) % threads();
+    const auto share = share_of(p, owner);
+    for (auto r = take(p, owner, share); r.begin < r.end; r = take(p, owner, share))
       p.call(p.context, r.begin, r.end, thread);
   }
 }
@@ -163,18 +166,21 @@ compute_pool::range compute_pool::share_of(const part& p, std::uint32_t thread) 
 }
 
 /// Empty if the share is all taken.
-compute_pool::range compute_pool::take(const part& p, std::uint32_t share) {
-  const auto whole = share_of(p, share);
-  auto& taken = shares_[share].taken;
+compute_pool::range compute_pool::take(const part& p, std::uint32_t owner, range share) {
+  auto& taken = shares_[owner].taken;
   auto old = taken.load(std::memory_order_relaxed);
   for (;;) {
-    const auto begin = old >> 32 == p.round ? static_cast<std::uint32_t>(old) : whole.begin;
-    const auto left = whole.end - begin;
+    const auto begin = old >> 32 == p.round ? static_cast<std::uint32_t>(old) : share.begin;
+    const auto left = share.end - begin;
+    if (left == 0)
+      return {};
     const auto wanted = std::max(left / ranges_left / p.grain * p.grain, p.grain);
     const range result{begin, begin + std::min(wanted, left)};
-    if (left == 0
-        || taken.compare_exchange_weak(old, std::uint64_t{p.round} << 32 | result.end, std::memory_order_relaxed))
-      return result;
+    if (!taken.compare_exchange_weak(old, std::uint64_t{p.round} << 32 | result.end, std::memory_order_relaxed))
+      continue;
+    if (result.end == share.end)
+      shares_left_.fetch_sub(1, std::memory_order_relaxed);
+    return result;
   }
 }
 

@@ -86,7 +86,7 @@ private:
   void run_part(part);
   void run_shares(const part&, std::uint32_t thread);
   range share_of(const part&, std::uint32_t thread) const;
-  range take(const part&, std::uint32_t share);
+  range take(const part&, std::uint32_t owner, range share);
 
   std::mutex mutex_;
   std::condition_variable posted_;
@@ -101,6 +101,8 @@ private:
   static constexpr std::uint32_t open_part = 1u << 31;
   alignas(64) std::atomic<std::uint32_t> members_ = 0;
   std::atomic<bool> stopping_ = false;
+  /// Shares of the current part of which something is not taken: nobody searches them when there is none.
+  alignas(64) std::atomic<std::uint32_t> shares_left_ = 0;
   /// By thread.
   std::vector<share_state> shares_;
 
