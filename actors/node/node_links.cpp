@@ -120,7 +120,7 @@ void node_links_state::connect(const std::string& address) {
 }
 
 void node_links_state::greet(const std::string& address, const node_gate_actor& gate) {
-  self_->request(gate, config_.answer_max, hello())
+  self_->request(gate, config_.hello_max, hello())
     .then(
       [this, address](const node_hello& other) {
         if (other.node == config_.node && other.life == config_.life) {

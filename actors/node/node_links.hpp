@@ -37,10 +37,14 @@ struct node_links_config {
   std::function<void()> show_out_strangers;
   std::chrono::milliseconds backoff_first{100};
   std::chrono::milliseconds backoff_max{2'000};
-  /// How long the side that did not make a link leaves it to the other to make it again, or for the first time.
-  std::chrono::milliseconds courtesy{3'000};
-  /// How long opening a port, a connection or a hello may take.
+  /// How long opening a port or a connection may take.
   std::chrono::milliseconds answer_max{5'000};
+  /// How long a hello may take. After one side was stopped, CAF may take a new connection for a second one beside that
+  /// which is about to end, and nothing comes back over it until it ends as well, by CAF's heartbeats, in 2 s.
+  std::chrono::milliseconds hello_max{2'000};
+  /// How long the side that did not make a link leaves it to the other to make it again, or for the first time: longer
+  /// than a hello in vain and the one after it, so that they do not cross.
+  std::chrono::milliseconds courtesy{5'000};
   /// A node that others named and that cannot be reached for so long is forgotten.
   std::chrono::milliseconds forget_after{60'000};
   /// How often it looks for a restarted directory, and at its links.

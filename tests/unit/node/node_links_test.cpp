@@ -23,11 +23,20 @@ namespace {
 struct network {
   std::map<std::uint16_t, caf::strong_actor_ptr> listening;
   std::set<std::uint16_t> cut;
+  /// Connections to these lead nowhere.
+  std::set<std::uint16_t> deaf;
   std::uint32_t connects = 0;
 };
 
+node_gate_actor::behavior_type deaf_gate() {
+  return {
+    [](const node_hello&) -> caf::result<node_hello> { return caf::delegated<node_hello>{}; }, // as if to another
+    [](fleet_share&) {},
+  };
+}
+
 /// CAF's middleman as far as node_links uses it.
-caf::io::middleman_actor::behavior_type fake_middleman(caf::io::middleman_actor::pointer,
+caf::io::middleman_actor::behavior_type fake_middleman(caf::io::middleman_actor::pointer self,
                                                        std::shared_ptr<network> net) {
   return {
     [net](caf::publish_atom, std::uint16_t port, const caf::strong_actor_ptr& who, const std::set<std::string>&,
@@ -40,13 +49,15 @@ caf::io::middleman_actor::behavior_type fake_middleman(caf::io::middleman_actor:
     [](caf::open_atom, std::uint16_t, const std::string&, bool) -> caf::result<std::uint16_t> {
       return caf::make_error(caf::sec::cannot_open_port);
     },
-    [net](caf::connect_atom, const std::string&,
-          std::uint16_t port) -> caf::result<caf::node_id, caf::strong_actor_ptr, std::set<std::string>> {
+    [self, net](caf::connect_atom, const std::string&,
+                std::uint16_t port) -> caf::result<caf::node_id, caf::strong_actor_ptr, std::set<std::string>> {
       ++net->connects;
       auto found = net->listening.find(port);
       if (found == net->listening.end() || net->cut.contains(port))
         return caf::make_error(caf::sec::cannot_connect_to_node);
-      return {caf::node_id{}, found->second, std::set<std::string>{}};
+      auto gate =
+        net->deaf.contains(port) ? caf::actor_cast<caf::strong_actor_ptr>(self->spawn(deaf_gate)) : found->second;
+      return {caf::node_id{}, gate, std::set<std::string>{}};
     },
     [net](caf::unpublish_atom, const caf::actor_addr&, std::uint16_t port) -> caf::result<void> {
       net->listening.erase(port);
@@ -227,8 +238,21 @@ TEST_CASE("a link over which nothing comes is dropped, and made again") {
   f.pass(500ms);
   REQUIRE(f.heard->left.size() == 1);
   CHECK(f.heard->left[0] == node_left{"a", 1});
-  f.pass(4s); // after the courtesy to the side that had connected
+  f.pass(6s); // after the courtesy to the side that had connected
   CHECK(f.hearers_of(front, "front") == 1);
+}
+
+TEST_CASE("a hello that nobody answers is said again long before the other side tries") {
+  links_fixture f;
+  auto front = f.start("front", 1, {});
+  f.net->deaf = {1};
+  auto a = f.start("a", 2, {1});
+  f.net->deaf = {};
+  f.pass(1s);
+  CHECK(f.hearers_of(a, "a") == 0);
+  f.pass(1500ms);
+  CHECK(f.hearers_of(a, "a") == 1);
+  CHECK(f.net->connects == 2);
 }
 
 TEST_CASE("a port that is taken ends the actor") {
