@@ -76,6 +76,7 @@ child_spec worker_child(caf::actor_system& system, const node_parts& parts, cons
   made.limits = bounds_of(section);
   made.step_time_max = config.supervisor.step_timeout;
   made.landing_lease = config.kv.landing_lease;
+  made.checksum_turn_bytes = parts.checksum_turn_bytes;
   made.make_executor = [make = parts.make_executor, section] { return make(section); };
   spec.start = [&system, made, epochs, spawn] {
     auto next = made;

@@ -12,6 +12,7 @@
 #include "actors/node/node_supervisor.hpp"
 #include "actors/node/node_system.hpp"
 #include "actors/transport/transport_endpoint.hpp"
+#include "actors/worker/worker_config.hpp"
 #include "gpu/executor.hpp"
 #include "transport/transport.hpp"
 
@@ -31,6 +32,8 @@ struct node_parts {
   /// Called for each start of the transport endpoint.
   std::function<expected<std::unique_ptr<transport::backend>, transport::error>()> make_backend;
   transport_endpoint_config::polling poll = transport_endpoint_config::polling::thread;
+  /// Of its workers.
+  std::uint64_t checksum_turn_bytes = worker_config{}.checksum_turn_bytes;
 };
 
 /// FNV-1a: the same in each of a node's lives.

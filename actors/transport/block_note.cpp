@@ -26,6 +26,7 @@ std::array<std::byte, block_note_bytes> encode_block_note(const kv_block_arrived
   std::array<std::byte, block_note_bytes> result;
   auto out = put(result.data(), note.request.value);
   out = put(out, note.owner_epoch.value);
+  out = put(out, note.landing);
   out = put(out, note.group);
   put(out, note.block_index);
   return result;
@@ -37,6 +38,7 @@ std::optional<kv_block_arrived> decode_block_note(std::span<const std::byte> byt
   kv_block_arrived result;
   auto in = get(bytes.data(), result.request.value);
   in = get(in, result.owner_epoch.value);
+  in = get(in, result.landing);
   in = get(in, result.group);
   get(in, result.block_index);
   return result;

@@ -10,8 +10,9 @@
 
 namespace troupe {
 
-/// kv_block_arrived as the note beside a pushed block: request, epoch, cache group, block index, little-endian.
-inline constexpr std::size_t block_note_bytes = 21;
+/// kv_block_arrived as the note beside a pushed block: request, epoch, landing, cache group, block index,
+/// little-endian.
+inline constexpr std::size_t block_note_bytes = 29;
 
 std::array<std::byte, block_note_bytes> encode_block_note(const kv_block_arrived&);
 

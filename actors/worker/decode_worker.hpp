@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -13,6 +12,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include "actors/worker/landing_blocks.hpp"
 #include "actors/worker/token_outbox.hpp"
 #include "actors/worker/worker_core.hpp"
 #include "messages/interfaces.hpp"
@@ -27,7 +27,8 @@ namespace troupe {
 // every block's checksum are right; whatever goes wrong, it prefills by itself. Without a peer it is an
 // aggregated worker.
 // Ends when its device does (errc::device_failed, or errc::internal after a defect), or with its supervisor.
-// Bounds: the scheduler's running_max and queued_max; one token batch under way per hub.
+// Bounds: the scheduler's running_max and queued_max; one token batch under way per hub; a handler hashes
+// checksum_turn_bytes of what has landed, and the rest in turns of their own.
 
 class decode_worker_state {
 public:
@@ -60,23 +61,21 @@ private:
     transport_peer endpoint;
   };
 
-  ///   reserved ──▶ offered ──▶ completed ──▶ read
+  ///   reserved ──▶ offered ──▶ delivered (record and all blocks are there) ──▶ read, when all blocks are hashed
   ///       │           │            │
   ///       └───────────┴────────────┴──▶ broken: the prompt is prefilled here
   struct landing {
     /// Of this life of the worker: a request's next landing is another.
     std::uint64_t number = 0;
     prefill_peer peer;
-    /// Of each cache group, to the prompt's end.
-    block_runs missing;
+    landing_blocks blocks;
     std::uint32_t cached_tokens = 0;
-    /// One per missing block.
-    std::array<std::vector<bool>, gpu::groups_max> arrived;
-    /// Missing blocks that have not arrived, of all groups.
-    std::uint32_t awaited = 0;
     std::optional<prefill_completed> record;
     /// When it was offered, or a block arrived last.
     steady_time progressed;
+
+    /// Its writer owes it nothing any more, and is not needed for what is left to do.
+    bool is_delivered() const { return record && blocks.all_arrived(); }
   };
 
   /// A landing that is over, whose writer was asked to write no more. Its blocks are in quarantine:
@@ -111,6 +110,8 @@ private:
   void note_arrivals(const kv_blocks_arrived&);
   landing* find_landing(request_id, std::uint64_t number);
   void note_completed(const prefill_completed&, std::uint64_t number);
+  void hash_landed();
+  std::optional<request_id> next_to_hash() const;
   void try_read(request_id);
   std::optional<std::uint32_t> first_bad_block(const landing&) const;
   void break_landing(request_id, std::uint32_t valid_tokens, scheduler::landing_writer);
@@ -132,6 +133,8 @@ private:
   std::unordered_map<request_id, client> clients_;
   std::unordered_map<request_id, landing> landings_;
   std::uint64_t last_landing_ = 0;
+  /// Blocks are left to be hashed, in a turn that will come.
+  bool hashing_ = false;
   std::uint64_t last_abandoned_ = 0;
   /// By a number of their own.
   std::map<std::uint64_t, abandoned_landing> abandoned_;

@@ -2,10 +2,8 @@
 // How the KV of a prompt gets from a prefill worker into a decode worker's blocks.
 #include <algorithm>
 #include <chrono>
-#include <span>
 
 #include "actors/worker/decode_worker.hpp"
-#include "messages/kv/checksum.hpp"
 
 namespace troupe {
 
@@ -27,11 +25,8 @@ void decode_worker_state::offer(const scheduler_events::reserved& reserved) {
     core_.metrics().landings_broken->inc();
     return;
   }
-  landing l{++last_landing_, peer->second, reserved.missing, reserved.cached_tokens, {}, 0, std::nullopt, core_.now()};
-  for (std::size_t g = 0; g < l.missing.size(); ++g) {
-    l.arrived[g].resize(l.missing[g].blocks.size());
-    l.awaited += static_cast<std::uint32_t>(l.arrived[g].size());
-  }
+  landing l{++last_landing_,        peer->second, landing_blocks{reserved.missing},
+            reserved.cached_tokens, std::nullopt, core_.now()};
   auto i_landing = landings_.insert_or_assign(reserved.id, std::move(l)).first;
   if (region_descriptions_.contains(peer->second.endpoint))
     send_offer(reserved.id, i_landing->second);
@@ -84,11 +79,13 @@ void decode_worker_state::send_offer(request_id id, landing& l) {
                        core_.info().numerics,
                        config.id,
                        config.worker_epoch,
+                       l.number,
                        config.landing_lease}};
   auto& regions = region_descriptions_.at(l.peer.endpoint);
-  for (std::size_t g = 0; g < regions.size(); ++g)
-    ask.landing.groups.push_back(
-      {regions[g], core_.groups()[g].block_bytes, l.missing[g].first_block, l.missing[g].blocks});
+  for (std::size_t g = 0; g < regions.size(); ++g) {
+    auto& missing = l.blocks.missing()[g];
+    ask.landing.groups.push_back({regions[g], core_.groups()[g].block_bytes, missing.first_block, missing.blocks});
+  }
   // The scheduler fails the sequence at its deadline; this time-out is for a peer that never answers.
   auto patience = std::max<std::chrono::nanoseconds>(time_left, std::chrono::milliseconds{1}) + config.answer_time_max;
   self_->request(l.peer.worker, patience, std::move(ask))
@@ -113,24 +110,15 @@ decode_worker_state::landing* decode_worker_state::find_landing(request_id id, s
 void decode_worker_state::note_arrivals(const kv_blocks_arrived& what) {
   core_.metrics().blocks_received->inc(static_cast<std::int64_t>(what.blocks.size()));
   for (auto& block : what.blocks) {
-    auto i = landings_.find(block.request);
-    if (i == landings_.end() || block.owner_epoch != core_.config().worker_epoch || block.group >= core_.groups().size()
-        || block.block_index < i->second.missing[block.group].first_block
-        || block.block_index >= i->second.missing[block.group].end()) {
+    auto* l = block.owner_epoch == core_.config().worker_epoch ? find_landing(block.request, block.landing) : nullptr;
+    auto arrival = l ? l->blocks.arrive(block.group, block.block_index) : landing_blocks::arrival::not_wanted;
+    if (arrival == landing_blocks::arrival::not_wanted)
       core_.metrics().stale_messages->inc();
-      continue;
-    }
-    auto& l = i->second;
-    std::vector<bool>::reference arrived =
-      l.arrived[block.group][block.block_index - l.missing[block.group].first_block];
-    if (!arrived) {
-      arrived = true;
-      --l.awaited;
-      l.progressed = core_.now();
-    }
-    if (l.record && l.awaited == 0)
-      try_read(block.request);
+    if (arrival == landing_blocks::arrival::first)
+      l->progressed = core_.now();
   }
+  if (!hashing_)
+    hash_landed();
   core_.advance();
 }
 
@@ -141,14 +129,47 @@ void decode_worker_state::note_completed(const prefill_completed& record, std::u
     return;
   }
   l->record = record;
-  if (l->awaited == 0)
-    try_read(record.request);
+  try_read(record.request);
   core_.advance();
 }
 
-/// REQUIRES: the landing has its completion record and all its blocks.
+/// Hashes blocks that have landed until a turn's bytes are reached. The next turn comes by the clock and not by a
+/// message to itself, with which this actor would keep its thread from all others until the last block is hashed.
+void decode_worker_state::hash_landed() {
+  hashing_ = false;
+  std::uint64_t bytes = 0;
+  while (auto id = next_to_hash()) {
+    if (bytes >= core_.config().checksum_turn_bytes) {
+      hashing_ = true;
+      self_->run_delayed(std::chrono::seconds{0}, [this] {
+        hash_landed();
+        core_.advance();
+      });
+      return;
+    }
+    bytes += landings_.at(*id).blocks.hash_next([this](auto group, auto block) { return core_.content(group, block); });
+    try_read(*id);
+  }
+}
+
+/// What can be read soonest comes first, else what was offered first.
+std::optional<request_id> decode_worker_state::next_to_hash() const {
+  const landing* next = nullptr;
+  std::optional<request_id> result;
+  auto order = [](const landing& l) { return std::pair{!l.is_delivered(), l.number}; };
+  for (auto& [id, l] : landings_)
+    if (l.blocks.has_unhashed() && (!next || order(l) < order(*next))) {
+      next = &l;
+      result = id;
+    }
+  return result;
+}
+
+/// Nothing is read before the completion record is there, and each block has arrived and is hashed.
 void decode_worker_state::try_read(request_id id) {
   auto& l = landings_.at(id);
+  if (!l.is_delivered() || l.blocks.has_unhashed())
+    return;
   if (auto bad = first_bad_block(l)) {
     core_.metrics().checksum_misses->inc();
     // The completion record says that the writer is done with this landing.
@@ -165,23 +186,9 @@ void decode_worker_state::try_read(request_id id) {
 
 /// Index in the prompt's block tables of the first block that must not be read, in whichever group.
 std::optional<std::uint32_t> decode_worker_state::first_bad_block(const landing& l) const {
-  auto& checksums = l.record->checksums;
-  if (l.record->fingerprint != core_.info().fingerprint || checksums.size() != core_.groups().size())
+  if (l.record->fingerprint != core_.info().fingerprint || l.record->checksums.size() != core_.groups().size())
     return 0;
-  std::optional<std::uint32_t> first;
-  for (std::size_t g = 0; g < checksums.size(); ++g) {
-    auto& missing = l.missing[g];
-    if (checksums[g].size() != missing.blocks.size())
-      return 0;
-    for (std::size_t i = 0; i < missing.blocks.size(); ++i) {
-      auto index = missing.first_block + static_cast<std::uint32_t>(i);
-      if (first && index >= *first)
-        break;
-      if (kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i])
-        first = index;
-    }
-  }
-  return first;
+  return l.blocks.first_bad(l.record->checksums);
 }
 
 void decode_worker_state::break_landing(request_id id, std::uint32_t valid_tokens, scheduler::landing_writer writer) {
@@ -193,10 +200,11 @@ void decode_worker_state::break_landing(request_id id, std::uint32_t valid_token
   core_.sequences().landing_broken(id, valid_tokens, writer);
 }
 
+/// Those whose writer is lost. One that is delivered needs it no more, however long its blocks take to be hashed.
 void decode_worker_state::lose_landings(const std::function<bool(const landing&)>& lost) {
   std::vector<std::pair<request_id, prefill_peer>> broken;
   for (auto& [id, l] : landings_)
-    if (lost(l))
+    if (!l.is_delivered() && lost(l))
       broken.emplace_back(id, l.peer);
   for (auto& [id, peer] : broken) {
     break_landing(id, 0, scheduler::landing_writer::may_still_write);

@@ -2,7 +2,7 @@
 #include "actors/worker/prefill_worker.hpp"
 
 #include <algorithm>
-#include <span>
+#include <chrono>
 #include <utility>
 
 #include "actors/log/unhandled_exception.hpp"
@@ -69,7 +69,7 @@ caf::result<prefill_completed> prefill_worker_state::prefill(prefill_request& wh
   std::vector<std::vector<std::uint64_t>> checksums(landing.groups.size());
   jobs_.insert_or_assign(
     what.request,
-    job{++last_job_, std::move(landing), std::move(asker), promise, std::move(checksums), {}, 0, deadline});
+    job{++last_job_, std::move(landing), std::move(asker), promise, {}, std::move(checksums), {}, 0, deadline});
   core_.advance();
   return promise;
 }
@@ -122,13 +122,14 @@ bool prefill_worker_state::is_writing_for(const abandon_landing& what) const {
 
 void prefill_worker_state::act(scheduler_events& events) {
   for (auto& computed : events.prefills)
-    push(computed);
+    note_computed(computed);
   for (auto& failed : events.failures)
     give_up(failed.id, to_caf_error({failed.code, failed.context}));
+  if (!pushing_)
+    push_computed();
 }
 
-/// Pushes the blocks of a finished step while the next one computes.
-void prefill_worker_state::push(const scheduler_events::computed& computed) {
+void prefill_worker_state::note_computed(const scheduler_events::computed& computed) {
   auto i = jobs_.find(computed.id);
   if (i == jobs_.end())
     return;
@@ -137,30 +138,67 @@ void prefill_worker_state::push(const scheduler_events::computed& computed) {
     job.first = computed.first_token;
     job.cached_tokens = computed.cached_tokens;
   }
-  for (std::size_t g = 0; g < core_.groups().size() && jobs_.contains(computed.id); ++g)
-    push_group(computed.id, g, computed.blocks[g]);
-  answer_if_done(computed.id);
+  for (std::size_t g = 0; g < core_.groups().size(); ++g) {
+    auto& blocks = computed.blocks[g];
+    for (auto index = blocks.first_block; index < blocks.end(); ++index)
+      if (index >= job.landing.groups[g].first_block) // else the decode worker has it
+        job.unpushed.push_back({g, index, blocks.blocks[index - blocks.first_block]});
+  }
 }
 
-void prefill_worker_state::push_group(request_id id, std::size_t group, const block_run& computed) {
-  auto& job = jobs_.at(id);
-  auto& to = job.landing.groups[group];
-  auto bytes = to.block_bytes;
-  push_blocks order{{},        job.landing.endpoint,
-                    to.region, bytes,
-                    {},        std::min<std::chrono::nanoseconds>(job.deadline - core_.now(), job.landing.lease)};
-  for (std::size_t k = 0; k < computed.blocks.size(); ++k) {
-    auto index = computed.first_block + static_cast<std::uint32_t>(k);
-    if (index < to.first_block)
-      continue; // the decode worker has it
-    auto source = computed.blocks[k];
-    job.checksums[group].push_back(kv_checksum(core_.content(group, source)));
-    order.blocks.push_back({source * bytes,
-                            to.blocks[index - to.first_block] * bytes,
-                            {id, job.landing.owner_epoch, static_cast<std::uint8_t>(group), index}});
+/// Pushes the blocks of finished steps while the next one computes, until a turn's bytes are reached. The next turn
+/// comes by the clock and not by a message to itself, with which this actor would keep its thread from all others.
+void prefill_worker_state::push_computed() {
+  pushing_ = false;
+  auto bytes_left = core_.config().checksum_turn_bytes;
+  while (auto request = next_to_push()) {
+    if (bytes_left == 0) {
+      pushing_ = true;
+      self_->run_delayed(std::chrono::seconds{0}, [this] {
+        push_computed();
+        core_.advance();
+      });
+      return;
+    }
+    bytes_left -= std::min(bytes_left, push_some(*request, bytes_left));
   }
-  if (order.blocks.empty())
-    return;
+}
+
+/// Who came first.
+std::optional<request_id> prefill_worker_state::next_to_push() const {
+  const std::pair<const request_id, job>* next = nullptr;
+  for (auto& entry : jobs_)
+    if (!entry.second.unpushed.empty() && (!next || entry.second.number < next->second.number))
+      next = &entry;
+  return next ? std::optional{next->first} : std::nullopt;
+}
+
+/// Notes the checksums of a job's next blocks, of one cache group, and pushes them. Returns their bytes: at least one
+/// block's, else less than a block more than `bytes_max`.
+std::uint64_t prefill_worker_state::push_some(request_id id, std::uint64_t bytes_max) {
+  auto& job = jobs_.at(id);
+  auto group = job.unpushed.front().group;
+  auto& to = job.landing.groups[group];
+  auto block_bytes = to.block_bytes;
+  push_blocks order{{},        job.landing.endpoint,
+                    to.region, block_bytes,
+                    {},        std::min<std::chrono::nanoseconds>(job.deadline - core_.now(), job.landing.lease)};
+  std::uint64_t bytes = 0;
+  for (; bytes < bytes_max && !job.unpushed.empty() && job.unpushed.front().group == group; bytes += block_bytes) {
+    auto [_, index, source] = job.unpushed.front();
+    job.unpushed.pop_front();
+    job.checksums[group].push_back(kv_checksum(core_.content(group, source)));
+    order.blocks.push_back(
+      {source * block_bytes,
+       to.blocks[index - to.first_block] * block_bytes,
+       {id, job.landing.owner_epoch, job.landing.number, static_cast<std::uint8_t>(group), index}});
+  }
+  send_push(id, group, std::move(order));
+  return bytes;
+}
+
+void prefill_worker_state::send_push(request_id id, std::size_t group, push_blocks order) {
+  auto& job = jobs_.at(id);
   if (!core_.endpoint()) {
     give_up(id, to_caf_error({errc::transfer_failed, "this node's transport endpoint is down"}));
     return;
@@ -202,7 +240,7 @@ void prefill_worker_state::push_ended(std::uint64_t job_number) {
 
 void prefill_worker_state::answer_if_done(request_id request) {
   auto i = jobs_.find(request);
-  if (i == jobs_.end() || !i->second.first || writing_.contains(i->second.number))
+  if (i == jobs_.end() || !i->second.first || !i->second.unpushed.empty() || writing_.contains(i->second.number))
     return;
   auto job = std::move(i->second);
   jobs_.erase(i);
@@ -218,8 +256,9 @@ void prefill_worker_state::give_up(request_id request, const caf::error& why) {
   auto job = std::move(i->second);
   jobs_.erase(i);
   job.promise.deliver(why);
-  // A push under way still reads these blocks; what it then writes fails the landing's checksum, and the
-  // decode worker fences before it uses the landing's blocks again.
+  // A push under way still reads these blocks, which others may be given meanwhile; nobody reads what it then writes,
+  // since no completion record follows, and the decode worker waits for its end before it uses the landing's blocks
+  // again.
   [[maybe_unused]] bool known = core_.sequences().cancel(request);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,7 +24,8 @@ namespace troupe {
 // Owns a scheduler with its KV blocks, and through its device an executor. Decode workers ask; each
 // answer is a completion record, given only when the transport says that every block is in place.
 // Ends when its device does (errc::device_failed, or errc::internal after a defect), or with its supervisor.
-// Bounds: the scheduler's running_max and queued_max.
+// Bounds: the scheduler's running_max and queued_max; a handler hashes checksum_turn_bytes of what is to be pushed (a
+// prompt that was found in the cache is computed all at once), and the rest in turns of their own.
 
 class prefill_worker_state {
 public:
@@ -34,14 +36,23 @@ public:
   prefill_worker_actor::behavior_type make_behavior();
 
 private:
-  ///   computing ──▶ computed (first token known) ──▶ answered, when no push is under way
+  /// A block that is computed and waits to be pushed. Its sequence holds it until the job ends.
+  struct computed_block {
+    std::size_t group = 0;
+    /// In the prompt's block table of that group.
+    std::uint32_t index = 0;
+    block_id source = 0;
+  };
+
+  ///   computing ──▶ computed (first token known) ──▶ answered, when every block is pushed
   struct job {
     /// Of this life of the worker: a request's next job is another.
     std::uint64_t number = 0;
     kv_landing landing;
     caf::actor_addr asker;
     caf::typed_response_promise<prefill_completed> promise;
-    /// Of each cache group.
+    std::deque<computed_block> unpushed;
+    /// Of each block that was pushed, of each cache group.
     std::vector<std::vector<std::uint64_t>> checksums;
     std::optional<sampled_token> first;
     std::uint32_t cached_tokens = 0;
@@ -68,8 +79,11 @@ private:
   void push_ended(std::uint64_t job_number);
   void act(scheduler_events&);
   bool fits(const kv_landing&, std::uint32_t tokens) const;
-  void push(const scheduler_events::computed&);
-  void push_group(request_id, std::size_t group, const block_run&);
+  void note_computed(const scheduler_events::computed&);
+  void push_computed();
+  std::optional<request_id> next_to_push() const;
+  std::uint64_t push_some(request_id, std::uint64_t bytes_max);
+  void send_push(request_id, std::size_t group, push_blocks);
   void give_up(request_id, const caf::error&);
   void answer_if_done(request_id);
 
@@ -77,6 +91,8 @@ private:
   worker_core<prefill_worker_actor> core_;
   std::unordered_map<request_id, job> jobs_;
   std::uint64_t last_job_ = 0;
+  /// Blocks are left to be pushed, in a turn that will come.
+  bool pushing_ = false;
   /// By the number of the job.
   std::map<std::uint64_t, writing> writing_;
   std::vector<abandoning> abandoned_;

@@ -29,6 +29,9 @@ struct worker_config {
   std::chrono::milliseconds tick_interval{100};
   /// A landing into which nothing arrives for so long is given up.
   std::chrono::nanoseconds landing_lease = std::chrono::seconds{30};
+  /// KV blocks whose checksums one handler computes, the last one beyond them included: a worker has a thread for about
+  /// a millisecond at a time, and between two such turns it and others do what came in the meantime.
+  std::uint64_t checksum_turn_bytes = std::uint64_t{8} << 20;
   /// A step that is not back in this time, its wait behind others included, means a hung device.
   std::chrono::nanoseconds step_time_max = std::chrono::seconds{300};
   /// How long others may take to answer a worker: a hub to acknowledge a batch (else its requests are given up), an

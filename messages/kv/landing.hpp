@@ -39,9 +39,10 @@ struct kv_landing {
   std::vector<kv_landing_group> groups;
   model_fingerprint fingerprint;
   numerics_id numerics;
-  /// The decode worker and its life; both come back with every block.
+  /// The decode worker, its life, and which of this life's landings it is. Life and number come back with every block.
   worker_id owner;
   epoch owner_epoch;
+  std::uint64_t number = 0;
   /// The owner gives the landing up if nothing arrives for so long; a block that has not begun to move in it need not.
   std::chrono::nanoseconds lease{};
 
@@ -53,7 +54,7 @@ bool inspect(Inspector& f, kv_landing& x) {
   return f.object(x).fields(f.field("endpoint", x.endpoint), f.field("groups", x.groups),
                             f.field("fingerprint", x.fingerprint), f.field("numerics", x.numerics),
                             f.field("owner", x.owner), f.field("owner_epoch", x.owner_epoch),
-                            f.field("lease", x.lease));
+                            f.field("number", x.number), f.field("lease", x.lease));
 }
 
 /// A decode worker asks its prefill peer to compute a prompt and push its blocks. The response,
@@ -118,10 +119,14 @@ bool inspect(Inspector& f, prefill_completed& x) {
                             f.field("first", x.first), f.field("cached_tokens", x.cached_tokens));
 }
 
-/// Note beside a pushed block, seen by the decode side's endpoint after the block's bytes are visible.
+/// Note beside a pushed block, seen by the decode side's endpoint after the block's bytes are visible. They are final:
+/// a landing's writer writes each block once.
 struct kv_block_arrived {
   request_id request;
+  /// From kv_landing. A request may have another landing at the same worker before the last note of the earlier one is
+  /// there.
   epoch owner_epoch;
+  std::uint64_t landing = 0;
   /// The cache group, and the index in the prompt's block table of that group.
   std::uint8_t group = 0;
   std::uint32_t block_index = 0;
@@ -132,7 +137,8 @@ struct kv_block_arrived {
 template <class Inspector>
 bool inspect(Inspector& f, kv_block_arrived& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("owner_epoch", x.owner_epoch),
-                            f.field("group", x.group), f.field("block_index", x.block_index));
+                            f.field("landing", x.landing), f.field("group", x.group),
+                            f.field("block_index", x.block_index));
 }
 
 } // namespace troupe

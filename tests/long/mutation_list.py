@@ -15,19 +15,34 @@ class Mutation:
 
 LANDING, WORKER = "actors/worker/decode_worker_landing.cpp", "actors/worker/decode_worker.cpp"
 ADMISSION, PLANNING = "actors/worker/scheduler_admission.cpp", "actors/worker/scheduler_planning.cpp"
+BLOCKS = "actors/worker/landing_blocks.cpp"
 ENDING, POOL = "actors/worker/scheduler_ending.cpp", "actors/worker/block_pool.cpp"
 HUB, TABLE = "actors/frontend/stream_hub.cpp", "actors/frontend/stream/stream_table.cpp"
 STOP, WINDOWS = "text/stop_matcher.cpp", "actors/worker/scheduler_windows.cpp"
 
 MUTATIONS = [
-    Mutation("landing is read when its record comes, arrived or not", LANDING,
-             "  if (l->awaited == 0)", "  if (l->awaited < 1'000'000)", ["scenario_test"]),
-    Mutation("landed blocks are not verified", LANDING,
-             "if (kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i])",
-             "if (kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i] && checksums.empty())", ["scenario_test"]),
-    Mutation("landed blocks of the sliding group are not verified", LANDING,
-             "if (kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i])",
-             "if (g == 0 && kv_checksum(core_.content(g, missing.blocks[i])) != checksums[g][i])", ["scenario_test"]),
+    Mutation("landing is read when its record comes, arrived or not", "actors/worker/decode_worker.hpp",
+             "return record && blocks.all_arrived();", "return record.has_value();", ["scenario_test"]),
+    Mutation("landing is read before its blocks are hashed", LANDING,
+             "!l.is_delivered() || l.blocks.has_unhashed()", "!l.is_delivered()", ["scenario_test"]),
+    Mutation("landed blocks are not verified", BLOCKS,
+             "if (wrong == checksums_[g].end())", "if (wrong == checksums_[g].end() || !expected.empty())",
+             ["scheduler_test", "scenario_test"]),
+    Mutation("landed blocks of the sliding group are not verified", BLOCKS,
+             "if (wrong == checksums_[g].end())", "if (wrong == checksums_[g].end() || g > 0)",
+             ["scheduler_test", "scenario_test"]),
+    Mutation("all that has landed is hashed in one handler", LANDING,
+             "if (bytes >= core_.config().checksum_turn_bytes) {",
+             "if (bytes >= core_.config().checksum_turn_bytes << 20) {", ["scenario_test"]),
+    Mutation("all that is computed is hashed and pushed in one handler", "actors/worker/prefill_worker.cpp",
+             "bytes < bytes_max && ", "bytes < bytes_max << 20 && ", ["scenario_test"]),
+    Mutation("a completion record is given while blocks wait to be pushed", "actors/worker/prefill_worker.cpp",
+             "!i->second.unpushed.empty() || ", "", ["scenario_test"]),
+    Mutation("a landing that has all from its writer is given up with it", LANDING,
+             "if (!l.is_delivered() && lost(l))", "if (lost(l))", ["scenario_test"]),
+    Mutation("an arrival in a request's earlier landing counts in its next", LANDING,
+             "find_landing(block.request, block.landing)",
+             "(landings_.contains(block.request) ? &landings_.at(block.request) : nullptr)", ["scenario_test"]),
     Mutation("a block of the sliding group is given back one too early", WINDOWS,
              "const auto first = std::min(first_window_block(s.done), ",
              "const auto first = std::min(first_window_block(s.done) + 1, ", ["scheduler_test", "scenario_test"]),
@@ -53,7 +68,7 @@ MUTATIONS = [
              "if (what.worker_epoch != core_.config().worker_epoch)",
              "if (what.worker_epoch.value > core_.config().worker_epoch.value + 1000000)", ["scenario_test"]),
     Mutation("an arrival of an earlier life of the worker counts", LANDING,
-             "block.owner_epoch != core_.config().worker_epoch", "block.request != i->first", ["scenario_test"]),
+             "block.owner_epoch == core_.config().worker_epoch", "block.owner_epoch.value > 0", ["scenario_test"]),
     Mutation("position + 1 after preemption", ADMISSION,
              "s.done = s.computed = found_blocks * config.block_tokens;",
              "s.done = s.computed = found_blocks * config.block_tokens + (s.started ? 1 : 0);",
@@ -90,7 +105,7 @@ MUTATIONS = [
              "  if (!is_writing_for(what) || !writing_.empty())\n    return caf::unit;",
              ["scenario_test"]),
     Mutation("a job waits for what another of its request is writing", "actors/worker/prefill_worker.cpp",
-             "!i->second.first || writing_.contains(i->second.number))", "!i->second.first || !writing_.empty())",
+             "|| writing_.contains(i->second.number))", "|| !writing_.empty())",
              ["scenario_test"]),
     Mutation("a node that is left keeps its workers in the directory", "actors/node/directory.cpp",
              "m.node == gone.node; }))", "m.node == gone.node + \"x\"; }))", ["cluster_test", "directory_test"]),

@@ -194,20 +194,29 @@ TEST_CASE("a prompt that is processed for a second decode worker does not wait f
   check_all_free(node, prefill_1);
 }
 
-TEST_CASE("an arrival of an earlier life of the worker counts for nothing") {
+TEST_CASE("an arrival in another landing, or in one of an earlier life of the worker, counts for nothing") {
   scenario node{{.faults = {.hold_arrival = {2}}}};
   node.start(scenario::make_request(1, 100));
   node.settle();
   const auto stale = node.metric("stale-messages", "decode");
   const auto now = node.load_of(decode_1).worker_epoch;
   const auto worker = local_services::find<decode_worker_actor>(node.system(), decode_1);
-  caf::anon_send(worker, kv_blocks_arrived{{{request_id{1}, epoch{now.value + 1}, 2}}});
+  kv_block_arrived awaited{.request = {1}, .owner_epoch = now, .landing = 1, .group = 0, .block_index = 2};
+  auto wrong = awaited;
+  SUBCASE("another life") { wrong.owner_epoch = {now.value + 1}; }
+  SUBCASE("another landing of the same request") { wrong.landing = 2; }
+  SUBCASE("another group") { wrong.group = 1; }
+  SUBCASE("another block") { wrong.block_index = 7; }
+  caf::anon_send(worker, kv_blocks_arrived{{wrong}});
   node.settle();
   CHECK(node.executor(1).steps_submitted() == 0);
   CHECK(node.metric("stale-messages", "decode") == stale + 1);
-  node.transport()->release();
+  // All else of it is right.
+  caf::anon_send(worker, kv_blocks_arrived{{awaited}});
   node.settle();
+  CHECK(node.metric("stale-messages", "decode") == stale + 1);
   CHECK(node.client(1).tokens == aggregated_text(100));
+  CHECK(node.metric("kv-landings-completed", "decode") == 1);
 }
 
 TEST_CASE("a repeated prompt travels and is computed only where it is new") {

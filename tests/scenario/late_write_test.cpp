@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::uint32_t block_tokens = 16;
-constexpr std::uint32_t landing_blocks = 64;
+constexpr std::uint32_t blocks_per_landing = 64;
 constexpr std::uint32_t pool_blocks = 96;
 constexpr std::uint16_t layers = 2048;
 constexpr std::size_t block_bytes = std::size_t{1} << 20;
@@ -253,9 +253,9 @@ TEST_CASE("what a stopped writer lands late changes no block that belongs to ano
     writer_process writer;
     node.introduce(writer.self());
     // Its landing takes two thirds of all blocks.
-    auto victim = node.ask(landing_blocks * block_tokens, 2, true, 3 * round + 1);
+    auto victim = node.ask(blocks_per_landing * block_tokens, 2, true, 3 * round + 1);
     auto landing = node.offered();
-    REQUIRE(landing.groups.at(0).blocks.size() == landing_blocks);
+    REQUIRE(landing.groups.at(0).blocks.size() == blocks_per_landing);
     std::vector<std::uint64_t> offsets;
     for (auto block : landing.groups[0].blocks)
       offsets.push_back(block * block_bytes);
@@ -263,16 +263,16 @@ TEST_CASE("what a stopped writer lands late changes no block that belongs to ano
     auto& first = node.memory()[offsets.front()];
     auto& last = node.memory()[offsets.back() + block_bytes - 1];
     first = last = std::byte{0};
-    writer.begin(node.self(), landing.groups[0].region, landing_blocks * block_bytes, offsets);
+    writer.begin(node.self(), landing.groups[0].region, blocks_per_landing * block_bytes, offsets);
     writer.stop_in_the_middle_of_a_copy(first, last);
     node.lose_prefill_worker();
-    REQUIRE(node.wait_until([&] { return node.load().quarantined_blocks == landing_blocks; }));
+    REQUIRE(node.wait_until([&] { return node.load().quarantined_blocks == blocks_per_landing; }));
     // It waits for as many blocks as it had, and another waits behind it: what is free is too little.
     auto greedy = node.ask(40 * block_tokens, 3, false, 3 * round + 3);
     std::this_thread::sleep_for(20ms);
     CHECK_FALSE(node.has_ended(victim));
     CHECK_FALSE(node.has_ended(greedy));
-    CHECK(node.load().quarantined_blocks == landing_blocks);
+    CHECK(node.load().quarantined_blocks == blocks_per_landing);
     writer.send(SIGCONT);
     // Now the late bytes land, and only then others get the blocks. The mock reads each byte of what they wrote.
     CHECK(node.result_of(victim).failure == "");

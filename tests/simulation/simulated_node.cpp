@@ -92,6 +92,7 @@ void simulated_node::make_children(std::uint64_t life) {
   parts.model = "mock";
   parts.identity = {plan_.name, life};
   parts.poll = transport_endpoint_config::polling::by_test;
+  parts.checksum_turn_bytes = plan_.hashes_one_by_one ? 1 : parts.checksum_turn_bytes;
   parts.make_executor = [this](const worker_section& section) { return make_executor(section); };
   parts.make_backend = [this]() -> expected<std::unique_ptr<transport::backend>, transport::error> {
     auto made = fabric_.make(*port_, [this] { news_ = true; });

@@ -40,6 +40,8 @@ struct node_plan {
   std::uint32_t running_max = 16;
   /// 5: its steps take five times as long.
   std::uint32_t slowness = 1;
+  /// Its workers compute the checksum of one KV block in a turn.
+  bool hashes_one_by_one = false;
   /// Hosts where it looks for other nodes.
   std::vector<host_index> seeds;
 };

@@ -23,6 +23,7 @@ public:
     draw_faults();
     draw_long_hang();
     draw_windows();
+    draw_hashing();
     return std::move(plan_);
   }
 
@@ -182,6 +183,12 @@ private:
     }
   }
 
+  /// Nodes on which landings may end while blocks of them are not hashed yet.
+  void draw_hashing() {
+    for (auto& n : plan_.nodes)
+      n.hashes_one_by_one = one_of(2);
+  }
+
   void draw_burst(milliseconds first, std::uint32_t count, std::uint32_t apart_ms) {
     for (std::uint32_t i = 0; i < count; ++i) {
       auto& r = plan_.requests.emplace_back();
@@ -237,9 +244,10 @@ std::string to_string(const simulation_plan& plan) {
                           plan.has_refuge ? ", the last node is left alone" : "");
   for (auto& n : plan.nodes)
     text += fmt::format("  {}: {}{} prefill, {} decode, {} blocks, {} for windows of {}, {} running, {} queued, "
-                        "slowness {}\n",
+                        "slowness {}{}\n",
                         n.name, n.frontend ? "frontend, " : "", n.prefill_workers, n.decode_workers, n.blocks,
-                        n.window_blocks, n.window_tokens, n.running_max, n.queued_max, n.slowness);
+                        n.window_blocks, n.window_tokens, n.running_max, n.queued_max, n.slowness,
+                        n.hashes_one_by_one ? ", hashes blocks one by one" : "");
   for (auto& f : plan.faults)
     text += fmt::format("  at {} ms: {} {} (other {}, which {}) for {} ms\n", f.when.count(), name_of(f.what),
                         plan.nodes[f.node].name, plan.nodes[f.other].name, f.which, f.lasts.count());

@@ -123,6 +123,7 @@ scenario::scenario(options o) : system_(std::make_unique<caf::actor_system>(conf
   node_parts parts;
   parts.model = "mock";
   parts.poll = transport_endpoint_config::polling::by_test;
+  parts.checksum_turn_bytes = o.checksum_turn_bytes;
   parts.make_executor = [this,
                          o](const worker_section& section) -> expected<std::unique_ptr<gpu::executor>, gpu::error> {
     gpu::mock::mock_options options;
@@ -244,6 +245,11 @@ void scenario::settle_steps(std::uint32_t steps) {
   run_actors();
   while (poll_transport() || (steps > 0 && run_one_step() && steps-- > 0)) {
   }
+}
+
+void scenario::run_due() {
+  dynamic_cast<caf::scheduler::test_coordinator&>(system_->scheduler()).advance_time(std::chrono::seconds{0});
+  run_actors();
 }
 
 void scenario::advance(std::chrono::milliseconds time) {

@@ -56,6 +56,8 @@ public:
     /// Of a sliding group of three layers beside the full one; 0: none.
     std::uint32_t window_tokens = 0;
     std::uint32_t window_blocks = 64;
+    /// As in worker_config.
+    std::uint64_t checksum_turn_bytes = worker_config{}.checksum_turn_bytes;
     /// Each worker serves another model file: layers, and with them fingerprints, differ.
     bool unequal_workers = false;
   };
@@ -78,6 +80,8 @@ public:
   void settle();
   /// Like settle, but at most this many steps of executors.
   void settle_steps(std::uint32_t steps);
+  /// Runs the delayed messages that are due at this instant of virtual time, once, and the actors.
+  void run_due();
   /// Lets virtual time pass, settling after each 50 ms.
   void advance(std::chrono::milliseconds);
 

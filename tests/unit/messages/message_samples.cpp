@@ -170,11 +170,12 @@ kv_landing filled_landing() {
           .numerics = {0x0011223344556677},
           .owner = {12},
           .owner_epoch = {5},
+          .number = 95,
           .lease = std::chrono::seconds{30}};
 }
 
 kv_block_arrived filled_arrival(std::uint32_t block_index) {
-  return {.request = {0x1122334455667788}, .owner_epoch = {5}, .group = 1, .block_index = block_index};
+  return {.request = {0x1122334455667788}, .owner_epoch = {5}, .landing = 96, .group = 1, .block_index = block_index};
 }
 
 placement filled_placement() { return {.decode = {21}, .prefill = worker_id{22}}; }
