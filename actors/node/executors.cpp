@@ -22,8 +22,6 @@ constexpr std::uint32_t mock_vocabulary = 1'000'000;
 
 expected<executor_plan, gpu::error> plan_host(const node_config& config,
                                               std::shared_ptr<const gpu::host::host_weights> weights) {
-  if (auto able = check_compute(config); !able)
-    return unexpected{able.error()};
   auto pool = gpu::host::compute_pool::make(config.compute.threads);
   if (!pool)
     return unexpected{pool.error()};

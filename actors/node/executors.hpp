@@ -25,7 +25,7 @@ struct executor_plan {
 expected<void, gpu::error> check_compute(const node_config&);
 
 /// Executors as a configuration wants them: on the CPU with these weights, sharing one compute pool; or
-/// mocks, which need no weights.
+/// mocks, which need no weights. REQUIRES: check_compute() found nothing
 expected<executor_plan, gpu::error> plan_executors(const node_config&, std::shared_ptr<const gpu::host::host_weights>);
 
 } // namespace troupe
