@@ -21,9 +21,9 @@ namespace {
 constexpr std::string_view rope_divisors_tensor = "rope_freqs.weight";
 
 /// Reads keys of one architecture and keeps the first error, so that the list of keys reads as one.
-class key_reader {
+class gguf_key_reader {
 public:
-  key_reader(const gguf_file& file, std::string_view architecture) : file_(file), prefix_(architecture) {
+  gguf_key_reader(const gguf_file& file, std::string_view architecture) : file_(file), prefix_(architecture) {
     prefix_ += '.';
   }
 
@@ -129,7 +129,7 @@ expected<std::vector<double>, error> read_rope_divisors(const gguf_file& file, s
 }
 
 /// Of linear scaling, which a factor without a type means; 1: there is none. The second key is the older one.
-double read_linear_factor(key_reader& keys) {
+double read_linear_factor(gguf_key_reader& keys) {
   if (keys.text("rope.scaling.type", "linear") != "linear")
     return 1;
   for (const auto* key : {"rope.scaling.factor", "rope.scale_linear"})
@@ -138,7 +138,7 @@ double read_linear_factor(key_reader& keys) {
   return 1;
 }
 
-rope_config read_rope(key_reader& keys, const gguf_file& file, std::uint32_t head_width) {
+rope_config read_rope(gguf_key_reader& keys, const gguf_file& file, std::uint32_t head_width) {
   rope_config result;
   result.base = keys.positive("rope.freq_base", bounds::rope_base_max, 10'000.0);
   const auto factor = read_linear_factor(keys);
@@ -174,7 +174,7 @@ void lay_out_smollm3(model_config& config) {
     config.layers[i].rope = no_rope;
 }
 
-void read_experts(key_reader& keys, const architecture& kind, model_config& config) {
+void read_experts(gguf_key_reader& keys, const architecture& kind, model_config& config) {
   if (!kind.experts) {
     if (keys.uint_or_zero("expert_count", bounds::experts_max, 0) != 0)
       keys.refuse(errc::unsupported, "expert_count", "is not 0, and this architecture has no experts");
@@ -186,7 +186,7 @@ void read_experts(key_reader& keys, const architecture& kind, model_config& conf
   config.experts.normalised = true;
 }
 
-void read_heads(key_reader& keys, model_config& config) {
+void read_heads(gguf_key_reader& keys, model_config& config) {
   config.heads = keys.uint("attention.head_count", bounds::heads_max);
   config.kv_heads = keys.uint("attention.head_count_kv", bounds::heads_max, config.heads);
   if (keys.first_error())
@@ -224,7 +224,7 @@ expected<model_config, error> read_model_config(const gguf_file& file) {
   if (kind == nullptr)
     return fail(errc::unsupported,
                 "general.architecture is " + in_quotes(*name) + ", known are " + known_architectures());
-  key_reader keys{file, kind->name};
+  gguf_key_reader keys{file, kind->name};
   for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping"})
     keys.demand_zero(key);
   const auto scaling = keys.text("rope.scaling.type", "linear");

@@ -47,9 +47,9 @@ model_defaults find_defaults(std::string_view model_type) {
 }
 
 /// Reads keys of an object and keeps the first error. A key that is null counts as absent, where not said otherwise.
-class key_reader {
+class json_key_reader {
 public:
-  key_reader(const json& object, std::string path) : object_(object), path_(std::move(path)) {}
+  json_key_reader(const json& object, std::string path) : object_(object), path_(std::move(path)) {}
 
   bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
 
@@ -120,7 +120,7 @@ public:
     if (!error_)
       error_ = error{code, path_ + std::string{key} + " " + why};
   }
-  void take_error(const key_reader& of) {
+  void take_error(const json_key_reader& of) {
     if (!error_)
       error_ = of.error_;
   }
@@ -145,7 +145,7 @@ private:
 
 /// Llama 3: wavelengths beyond the old context are stretched by `factor`, those far below it are kept, and between the
 /// two it goes over linearly in old context / wavelength.
-std::vector<double> llama3_divisors(key_reader& scaling, double base, std::uint32_t head_width) {
+std::vector<double> llama3_divisors(json_key_reader& scaling, double base, std::uint32_t head_width) {
   const auto factor = scaling.positive("factor", 1e6);
   const auto low = scaling.positive("low_freq_factor", 1e6);
   const auto high = scaling.positive("high_freq_factor", 1e6);
@@ -166,7 +166,7 @@ std::vector<double> llama3_divisors(key_reader& scaling, double base, std::uint3
 }
 
 /// From an object with rope_type (or type) and its numbers.
-rope_config read_scaled_rope(key_reader& scaling, double base, std::uint32_t head_width) {
+rope_config read_scaled_rope(json_key_reader& scaling, double base, std::uint32_t head_width) {
   rope_config result{base, {}};
   const auto type = scaling.text("rope_type", scaling.text("type", "default"));
   if (type == "linear")
@@ -181,12 +181,13 @@ rope_config read_scaled_rope(key_reader& scaling, double base, std::uint32_t hea
 
 /// transformers 5 has rope_parameters, one object or one for each kind of layer; earlier ones rope_theta and
 /// rope_scaling.
-rope_config read_rope(key_reader& keys, const char* kind, const char* base_key, double base, std::uint32_t head_width) {
+rope_config read_rope(json_key_reader& keys, const char* kind, const char* base_key, double base,
+                      std::uint32_t head_width) {
   if (const auto* parameters = keys.object("rope_parameters")) {
-    key_reader all{*parameters, "rope_parameters."};
+    json_key_reader all{*parameters, "rope_parameters."};
     const auto* mine = all.object(kind);
-    key_reader chosen{mine != nullptr ? *mine : *parameters,
-                      mine != nullptr ? std::string{"rope_parameters."} + kind + "." : "rope_parameters."};
+    json_key_reader chosen{mine != nullptr ? *mine : *parameters,
+                           mine != nullptr ? std::string{"rope_parameters."} + kind + "." : "rope_parameters."};
     auto result = read_scaled_rope(chosen, chosen.positive("rope_theta", bounds::rope_base_max, base), head_width);
     keys.take_error(all);
     keys.take_error(chosen);
@@ -195,7 +196,7 @@ rope_config read_rope(key_reader& keys, const char* kind, const char* base_key, 
   const auto stated = keys.positive(base_key, bounds::rope_base_max, base);
   // Of the layers that see all only.
   if (const auto* scaling = std::string_view{kind} == "full_attention" ? keys.object("rope_scaling") : nullptr) {
-    key_reader scaled{*scaling, "rope_scaling."};
+    json_key_reader scaled{*scaling, "rope_scaling."};
     auto result = read_scaled_rope(scaled, stated, head_width);
     keys.take_error(scaled);
     return result;
@@ -204,7 +205,8 @@ rope_config read_rope(key_reader& keys, const char* kind, const char* base_key, 
 }
 
 /// Which layers see a window only: layer_types, or the older ways to say so.
-void read_windows(key_reader& keys, const architecture& kind, const model_defaults& defaults, model_config& config) {
+void read_windows(json_key_reader& keys, const architecture& kind, const model_defaults& defaults,
+                  model_config& config) {
   const auto all_layers = defaults.model_type == "mistral";
   const auto window = keys.uint_or_null("sliding_window", bounds::context_max, defaults.sliding_window);
   const auto count = config.layers.size();
@@ -236,7 +238,8 @@ void read_windows(key_reader& keys, const architecture& kind, const model_defaul
     config.layers[i].window = window;
 }
 
-void read_layers(key_reader& keys, const architecture& kind, const model_defaults& defaults, model_config& config) {
+void read_layers(json_key_reader& keys, const architecture& kind, const model_defaults& defaults,
+                 model_config& config) {
   read_windows(keys, kind, defaults, config);
   config.ropes = {read_rope(keys, "full_attention", "rope_theta", defaults.rope_theta, config.head_width)};
   if (kind.name == "gemma3") {
@@ -258,7 +261,7 @@ void read_layers(key_reader& keys, const architecture& kind, const model_default
     config.layers[i - 1].rope = no_rope;
 }
 
-void read_experts(key_reader& keys, const architecture& kind, model_config& config) {
+void read_experts(json_key_reader& keys, const architecture& kind, model_config& config) {
   if (!kind.experts)
     return;
   config.experts.count = keys.uint(keys.has("num_experts") ? "num_experts" : "num_local_experts", bounds::experts_max);
@@ -271,7 +274,7 @@ void read_experts(key_reader& keys, const architecture& kind, model_config& conf
 }
 
 /// Features that change the arithmetic and that this program does not have.
-void refuse_unsupported(key_reader& keys, const architecture& kind) {
+void refuse_unsupported(json_key_reader& keys, const architecture& kind) {
   for (const auto* key : {"quantization_config", "attn_logit_softcapping", "final_logit_softcapping"})
     keys.demand_null(key);
   if (keys.flag("use_bidirectional_attention", false))
@@ -305,7 +308,7 @@ expected<model_config, error> read_model_config(const transformers_directory& di
   if (!found)
     return unexpected{found.error()};
   const auto& kind = **found;
-  key_reader keys{directory.config(), "config.json: "};
+  json_key_reader keys{directory.config(), "config.json: "};
   model_config config;
   config.architecture = kind.name;
   config.pairs = rope_pairs::halves;
