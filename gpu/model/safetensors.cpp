@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -52,8 +53,14 @@ struct extent {
   std::uint64_t end = 0;
 };
 
-expected<tensor_info, error> parse_tensor(const std::string& name, const nlohmann::json& entry,
-                                          std::span<const std::byte> data, extent& where) {
+/// A tensor, and where the header says that its bytes are within the data.
+struct placed_tensor {
+  tensor_info info;
+  extent where;
+};
+
+expected<placed_tensor, error> parse_tensor(const std::string& name, const nlohmann::json& entry,
+                                            std::span<const std::byte> data) {
   if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() || !entry.contains("shape")
       || !entry["shape"].is_array() || !entry.contains("data_offsets") || !entry["data_offsets"].is_array()
       || entry["data_offsets"].size() != 2 || !entry["data_offsets"][0].is_number_unsigned()
@@ -79,7 +86,7 @@ expected<tensor_info, error> parse_tensor(const std::string& name, const nlohman
       return malformed(name, "is larger than the file");
     bytes *= size;
   }
-  where = {entry["data_offsets"][0].get<std::uint64_t>(), entry["data_offsets"][1].get<std::uint64_t>()};
+  const extent where{entry["data_offsets"][0].get<std::uint64_t>(), entry["data_offsets"][1].get<std::uint64_t>()};
   if (where.begin > where.end || where.end > data.size())
     return malformed(name, "lies at " + std::to_string(where.begin) + " to " + std::to_string(where.end)
                              + ", the data has " + std::to_string(data.size()) + " bytes");
@@ -88,7 +95,7 @@ expected<tensor_info, error> parse_tensor(const std::string& name, const nlohman
                              + std::to_string(bytes));
   if (type->type != unknown_safetensors_type)
     result.data = data.subspan(where.begin, bytes);
-  return result;
+  return placed_tensor{std::move(result), where};
 }
 
 /// The format wants each byte of the data to be in exactly one tensor.
@@ -129,10 +136,11 @@ expected<std::vector<tensor_info>, error> parse_safetensors(std::span<const std:
   for (const auto& [name, entry] : header->items()) {
     if (name == "__metadata__")
       continue;
-    auto tensor = parse_tensor(name, entry, data, extents.emplace_back());
+    auto tensor = parse_tensor(name, entry, data);
     if (!tensor)
       return unexpected{tensor.error()};
-    result.push_back(std::move(*tensor));
+    result.push_back(std::move(tensor->info));
+    extents.push_back(tensor->where);
   }
   if (auto covered = check_coverage(std::move(extents), data.size()); !covered)
     return unexpected{covered.error()};
