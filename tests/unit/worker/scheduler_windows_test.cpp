@@ -41,6 +41,14 @@ std::uint32_t run_and_watch(worker_double& w) {
   return most;
 }
 
+/// Request 1, a prompt of 38 tokens, lands as far as `valid_tokens`; then its landing breaks.
+void land_in_part(worker_double& w, std::uint32_t valid_tokens, writer whose) {
+  REQUIRE(w.add(a_request(1, some_tokens(38, 1), 9, sequence_mode::landing)));
+  w.step();
+  w.write_landing(1, 0, valid_tokens);
+  w.break_landing(1, valid_tokens, whose);
+}
+
 } // namespace
 
 TEST_CASE("a token sees itself and the window's tokens before it") {
@@ -230,10 +238,7 @@ TEST_CASE("a landing whose prefix is there in the full group only wants the wind
 
 TEST_CASE("a broken landing's blocks are in quarantine in both groups, and what no window needs is kept") {
   worker_double w{small_windows(32, window, 16)};
-  REQUIRE(w.add(a_request(1, some_tokens(38, 1), 9, sequence_mode::landing)));
-  w.step();
-  w.write_landing(1, 0, 36);
-  w.break_landing(1, 36, writer::may_still_write);
+  land_in_part(w, 36, writer::may_still_write);
   // Block 9 of both; those of the sliding group before 7 never came, so that a prefix of 9 blocks is whole.
   CHECK(w.tested.load().groups[0].quarantined_blocks == 1);
   CHECK(w.tested.load().groups[1].quarantined_blocks == 1);
@@ -247,10 +252,7 @@ TEST_CASE("a broken landing's blocks are in quarantine in both groups, and what 
 
 TEST_CASE("a landing that broke before its last window is computed from its start") {
   worker_double w{small_windows(32, window, 16)};
-  REQUIRE(w.add(a_request(1, some_tokens(38, 1), 9, sequence_mode::landing)));
-  w.step();
-  w.write_landing(1, 0, 24);
-  w.break_landing(1, 24, writer::fenced);
+  land_in_part(w, 24, writer::fenced);
   CHECK(w.tested.load().groups[1].quarantined_blocks == 0);
   w.step();
   CHECK(w.last_step.rows.at(0).position == 0);
