@@ -147,7 +147,8 @@ void decode_worker_state::hash_landed() {
       });
       return;
     }
-    bytes += landings_.at(*id).blocks.hash_next([this](auto group, auto block) { return core_.content(group, block); });
+    bytes +=
+      landings_.at(*id).blocks.hash_next([this](auto group, auto block) { return core_.bytes_of(group, block); });
     try_read(*id);
   }
 }

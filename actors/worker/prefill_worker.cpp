@@ -187,7 +187,7 @@ std::uint64_t prefill_worker_state::push_some(request_id id, std::uint64_t bytes
   for (; bytes < bytes_max && !job.unpushed.empty() && job.unpushed.front().group == group; bytes += block_bytes) {
     auto [_, index, source] = job.unpushed.front();
     job.unpushed.pop_front();
-    job.checksums[group].push_back(kv_checksum(core_.content(group, source)));
+    job.checksums[group].push_back(kv_checksum(core_.bytes_of(group, source)));
     order.blocks.push_back(
       {source * block_bytes,
        to.blocks[index - to.first_block] * block_bytes,

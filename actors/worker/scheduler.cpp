@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "actors/worker/scheduler_content.hpp"
+#include "actors/worker/scheduler_parts.hpp"
 #include "actors/worker/sequence_hash.hpp"
 
 namespace troupe {
@@ -21,25 +21,25 @@ scheduler_config at_least_one_of_each(scheduler_config x) {
 
 } // namespace
 
-scheduler::content::content(scheduler_config c, sequence_hasher hasher)
+scheduler::parts::parts(scheduler_config c, sequence_hasher hasher)
   : config{at_least_one_of_each(c)}, pool{config.blocks, config.block_tokens, hasher},
     windows{config.window_tokens == 0 ? 0 : config.window_blocks} {
   for (auto i = config.slots; i > 0; --i)
     free_slots.push_back(slot_id{i - 1});
 }
 
-std::uint32_t scheduler::content::blocks_of(std::uint64_t tokens) const {
+std::uint32_t scheduler::parts::blocks_of(std::uint64_t tokens) const {
   return blocks_for(tokens, config.block_tokens);
 }
 
-void scheduler::content::run(sequence& s) {
+void scheduler::parts::run(sequence& s) {
   s.state = sequence_state::running;
   s.slot = free_slots.back();
   free_slots.pop_back();
   running.insert(std::ranges::upper_bound(running, &s, sequence_order{}), &s);
 }
 
-scheduler_load scheduler::content::load() const {
+scheduler_load scheduler::parts::load() const {
   scheduler_load x;
   const auto count = [](const block_ledger& group) {
     return scheduler_load::group{group.blocks(), group.free_blocks(), group.quarantined_blocks()};
@@ -64,64 +64,62 @@ const scheduler_load::group& scheduler_load::tightest() const {
 
 scheduler::scheduler(scheduler_config config) : scheduler{config, sequence_hash} {}
 scheduler::scheduler(scheduler_config config, sequence_hasher hasher)
-  : content_{std::make_unique<content>(config, hasher)} {}
+  : parts_{std::make_unique<parts>(config, hasher)} {}
 scheduler::~scheduler() = default;
 scheduler::scheduler(scheduler&&) noexcept = default;
 scheduler& scheduler::operator=(scheduler&&) noexcept = default;
 
 expected<void, error> scheduler::add(sequence_request request, steady_time now) {
-  auto added = content_->add(std::move(request), now);
-  content_->counters.refused += !added;
+  auto added = parts_->add(std::move(request), now);
+  parts_->counters.refused += !added;
   return added;
 }
 
 bool scheduler::cancel(request_id id) {
-  const auto found = content_->sequences.find(id);
-  if (found == content_->sequences.end())
+  const auto found = parts_->sequences.find(id);
+  if (found == parts_->sequences.end())
     return false;
-  content_->end(*found->second);
+  parts_->end(*found->second);
   return true;
 }
 
 std::optional<planned_step> scheduler::next_step(steady_time now, scheduler_events& events) {
-  return content_->next_step(now, events);
+  return parts_->next_step(now, events);
 }
 
-void scheduler::complete(const gpu::step_result& result, scheduler_events& events) {
-  content_->complete(result, events);
-}
+void scheduler::complete(const gpu::step_result& result, scheduler_events& events) { parts_->complete(result, events); }
 
 void scheduler::landed(request_id id, const sampled_token& first, std::uint32_t cached_tokens,
                        scheduler_events& events) {
-  content_->landed(id, first, cached_tokens, events);
+  parts_->landed(id, first, cached_tokens, events);
 }
 
 void scheduler::landing_broken(request_id id, std::uint32_t valid_tokens, landing_writer writer) {
-  content_->landing_broken(id, valid_tokens, writer);
+  parts_->landing_broken(id, valid_tokens, writer);
 }
 
-void scheduler::release_landing(request_id id) { content_->release_landing(id); }
+void scheduler::release_landing(request_id id) { parts_->release_landing(id); }
 
 void scheduler::release(request_id id) {
-  const auto found = content_->sequences.find(id);
-  if (found != content_->sequences.end() && found->second->request.mode == sequence_mode::prefill_only)
-    content_->end(*found->second);
+  const auto found = parts_->sequences.find(id);
+  if (found != parts_->sequences.end() && found->second->request.mode == sequence_mode::prefill_only)
+    parts_->end(*found->second);
 }
 
-void scheduler::expire(steady_time now, scheduler_events& events) { content_->expire(now, events); }
+void scheduler::expire(steady_time now, scheduler_events& events) { parts_->expire(now, events); }
 
 void scheduler::fail_all(errc code, const std::string& context, scheduler_events& events) {
-  content_->fail_all(code, context, events);
+  parts_->fail_all(code, context, events);
 }
 
-bool scheduler::idle() const { return content_->sequences.empty() && content_->flights.empty(); }
+bool scheduler::idle() const { return parts_->sequences.empty() && parts_->flights.empty(); }
 
-std::uint32_t scheduler::steps_in_flight() const { return static_cast<std::uint32_t>(content_->flights.size()); }
+std::uint32_t scheduler::steps_in_flight() const { return static_cast<std::uint32_t>(parts_->flights.size()); }
 
-scheduler_load scheduler::load() const { return content_->load(); }
+scheduler_load scheduler::load() const { return parts_->load(); }
 
-const scheduler_counters& scheduler::counters() const { return content_->counters; }
+const scheduler_counters& scheduler::counters() const { return parts_->counters; }
 
-std::optional<std::string> scheduler::check() const { return content_->check(); }
+std::optional<std::string> scheduler::check() const { return parts_->check(); }
 
 } // namespace troupe

@@ -263,11 +263,11 @@ public:
   /// Tests the invariants above; returns a sentence about the first that is broken, or nothing.
   std::optional<std::string> check() const;
 
-  /// Its parts; defined in scheduler_content.hpp, for its own source files.
-  struct content;
+  /// Its parts; defined in scheduler_parts.hpp, for its own source files.
+  struct parts;
 
 private:
-  std::unique_ptr<content> content_;
+  std::unique_ptr<parts> parts_;
 };
 
 } // namespace troupe

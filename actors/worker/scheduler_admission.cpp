@@ -2,7 +2,7 @@
 // Which sequences are taken, and which of them hold blocks.
 #include <algorithm>
 
-#include "actors/worker/scheduler_content.hpp"
+#include "actors/worker/scheduler_parts.hpp"
 
 namespace troupe {
 
@@ -18,7 +18,7 @@ std::uint32_t length_max_of(const sequence_request& x, std::uint32_t context_tok
 
 } // namespace
 
-expected<void, error> scheduler::content::add(sequence_request x, steady_time now) {
+expected<void, error> scheduler::parts::add(sequence_request x, steady_time now) {
   const auto length = x.tokens.size();
   const auto name = "request " + std::to_string(x.id.value) + ": ";
   if (length == 0 || x.prompt_tokens == 0 || x.prompt_tokens > length)
@@ -60,7 +60,7 @@ expected<void, error> scheduler::content::add(sequence_request x, steady_time no
   return {};
 }
 
-void scheduler::content::admit(std::uint32_t tokens_left, steady_time now, scheduler_events& events) {
+void scheduler::parts::admit(std::uint32_t tokens_left, steady_time now, scheduler_events& events) {
   while (!waiting.empty()) {
     auto& s = **waiting.begin();
     if (const auto late = lateness(s, now); !late.empty()) {
@@ -96,7 +96,7 @@ void scheduler::content::admit(std::uint32_t tokens_left, steady_time now, sched
 
 /// Blocks that are taken long before they are needed are missed by others, and prompts that start
 /// together cannot share: so a prompt starts when this step has tokens for it, or nothing else prefills.
-bool scheduler::content::may_start(const sequence& s, std::uint32_t tokens_left) const {
+bool scheduler::parts::may_start(const sequence& s, std::uint32_t tokens_left) const {
   if (holders() >= config.running_max)
     return false;
   if (s.request.mode == sequence_mode::landing)
@@ -115,7 +115,7 @@ bool scheduler::content::may_start(const sequence& s, std::uint32_t tokens_left)
 
 /// Gives a sequence blocks for all its tokens: those that hold its prefix already, and fresh ones. In the sliding group
 /// it has only a claim so far, unless it lands.
-bool scheduler::content::try_start(sequence& s) {
+bool scheduler::parts::try_start(sequence& s) {
   // At least one token is left to compute, since its logits draw the next.
   const auto whole = (s.length() - 1) / config.block_tokens;
   extend_hashes(s, whole);
@@ -148,14 +148,14 @@ bool scheduler::content::try_start(sequence& s) {
 
 /// Free blocks that a start must leave: one for each sequence that may soon need its next. Without it
 /// a preempted sequence would start again at once, only to be preempted again.
-std::uint32_t scheduler::content::headroom() const {
+std::uint32_t scheduler::parts::headroom() const {
   return static_cast<std::uint32_t>(
     std::ranges::count_if(running, [](const sequence* s) { return s->request.mode != sequence_mode::prefill_only; }));
 }
 
 /// Back to where it came from, with all its tokens and none of its blocks.
 /// REQUIRES: no step in flight has a row of it
-void scheduler::content::requeue(sequence& s) {
+void scheduler::parts::requeue(sequence& s) {
   unlist(s);
   close_slot(s);
   drop_table(s);
@@ -167,7 +167,7 @@ void scheduler::content::requeue(sequence& s) {
   waiting.insert(&s);
 }
 
-void scheduler::content::extend_hashes(sequence& s, std::uint32_t blocks) const {
+void scheduler::parts::extend_hashes(sequence& s, std::uint32_t blocks) const {
   const std::span<const token_id> tokens{s.tokens};
   while (s.hashes.size() < blocks) {
     const auto begin = s.hashes.size() * config.block_tokens;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "actors/worker/scheduler_content.hpp"
+#include "actors/worker/scheduler_parts.hpp"
 
 namespace troupe {
 
@@ -27,7 +27,7 @@ std::optional<std::string> check_group(const block_ledger& group, const std::vec
 
 } // namespace
 
-std::optional<std::string> scheduler::content::check() const {
+std::optional<std::string> scheduler::parts::check() const {
   if (auto broken = check_blocks())
     return broken;
   std::vector<std::uint32_t> slots(config.slots);
@@ -56,7 +56,7 @@ std::optional<std::string> scheduler::content::check() const {
 }
 
 /// References, quarantine and claims, in each group.
-std::optional<std::string> scheduler::content::check_blocks() const {
+std::optional<std::string> scheduler::parts::check_blocks() const {
   std::vector<std::uint32_t> named(pool.blocks()), windows_named(windows.blocks());
   std::uint32_t claimed = 0;
   const auto count = [&](const sequence& s) {
@@ -85,7 +85,7 @@ std::optional<std::string> scheduler::content::check_blocks() const {
 }
 
 /// What it holds in the sliding group.
-std::optional<std::string> scheduler::content::check_windows(const sequence& s) const {
+std::optional<std::string> scheduler::parts::check_windows(const sequence& s) const {
   if (s.window_blocks() > s.window_claim)
     return "it holds more of the sliding group than it has a claim to";
   if (std::any_of(s.window_table.begin(), s.window_table.begin() + s.slid_blocks, [](auto b) { return b != no_block; }))
@@ -100,7 +100,7 @@ std::optional<std::string> scheduler::content::check_windows(const sequence& s) 
   return std::nullopt;
 }
 
-std::optional<std::string> scheduler::content::check_sequence(const sequence& s) const {
+std::optional<std::string> scheduler::parts::check_sequence(const sequence& s) const {
   const auto reach = s.table.size() * config.block_tokens;
   const bool holds_nothing =
     s.table.empty() && s.window_table.empty() && s.window_claim == 0 && s.computed == 0 && s.steps_out == 0 && !s.slot;
@@ -128,7 +128,7 @@ std::optional<std::string> scheduler::content::check_sequence(const sequence& s)
   return "it has ended, but is known";
 }
 
-std::optional<std::string> scheduler::content::check_flights() const {
+std::optional<std::string> scheduler::parts::check_flights() const {
   std::map<const sequence*, std::pair<std::uint32_t, std::uint32_t>> out;
   for (const auto& s : ended)
     out[s.get()] = {};

@@ -2,7 +2,7 @@
 // What a step's result means for its sequences.
 #include <algorithm>
 
-#include "actors/worker/scheduler_content.hpp"
+#include "actors/worker/scheduler_parts.hpp"
 #include "gpu/errc.hpp"
 
 namespace troupe {
@@ -14,7 +14,7 @@ struct verdict {
   std::string context;
 };
 
-verdict judge(const scheduler::content::flight& out, const gpu::step_result& result) {
+verdict judge(const scheduler::parts::flight& out, const gpu::step_result& result) {
   const auto name = "step " + std::to_string(result.id.value);
   if (result.code != gpu::errc::none) {
     // Everything but a lost device means that the step itself was wrong.
@@ -33,7 +33,7 @@ verdict judge(const scheduler::content::flight& out, const gpu::step_result& res
 
 } // namespace
 
-void scheduler::content::complete(const gpu::step_result& result, scheduler_events& events) {
+void scheduler::parts::complete(const gpu::step_result& result, scheduler_events& events) {
   // Results of a device that was given up may still arrive.
   if (flights.empty() || flights.front().id != result.id)
     return;
@@ -59,7 +59,7 @@ void scheduler::content::complete(const gpu::step_result& result, scheduler_even
     events.tokens[i].sampled_at = result.done_at;
 }
 
-void scheduler::content::settle(const flight_row& row, const gpu::row_result& result, scheduler_events& events) {
+void scheduler::parts::settle(const flight_row& row, const gpu::row_result& result, scheduler_events& events) {
   auto& s = *row.owner;
   s.done = row.end;
   if (const auto prompt = s.request.prompt_tokens; row.is_chunk && row.begin < prompt)
@@ -77,7 +77,7 @@ void scheduler::content::settle(const flight_row& row, const gpu::row_result& re
     requeue(s);
 }
 
-void scheduler::content::register_full_blocks(sequence& s) {
+void scheduler::parts::register_full_blocks(sequence& s) {
   const auto full = s.done / config.block_tokens;
   extend_hashes(s, full);
   for (; s.full_blocks < full; ++s.full_blocks) {
@@ -89,7 +89,7 @@ void scheduler::content::register_full_blocks(sequence& s) {
   }
 }
 
-bool scheduler::content::accept(sequence& s, const sampled_token& drawn, scheduler_events& events) {
+bool scheduler::parts::accept(sequence& s, const sampled_token& drawn, scheduler_events& events) {
   if (std::ranges::find(s.request.stop_tokens, drawn.token) != s.request.stop_tokens.end()) {
     finish(s, finish_reason::stop, events);
     return false;
@@ -103,8 +103,8 @@ bool scheduler::content::accept(sequence& s, const sampled_token& drawn, schedul
   return false;
 }
 
-void scheduler::content::report_prefill(sequence& s, const std::optional<sampled_token>& first,
-                                        scheduler_events& events) {
+void scheduler::parts::report_prefill(sequence& s, const std::optional<sampled_token>& first,
+                                      scheduler_events& events) {
   // The last block counts as finished with the last token, full or not.
   const auto finished = first ? static_cast<std::uint32_t>(s.table.size()) : s.done / config.block_tokens;
   if (finished > s.reported_blocks || first) {

@@ -2,22 +2,22 @@
 // How sequences end, and what becomes of what they held.
 #include <algorithm>
 
-#include "actors/worker/scheduler_content.hpp"
+#include "actors/worker/scheduler_parts.hpp"
 
 namespace troupe {
 
-void scheduler::content::finish(sequence& s, finish_reason reason, scheduler_events& events) {
+void scheduler::parts::finish(sequence& s, finish_reason reason, scheduler_events& events) {
   const auto output_tokens = s.length() - s.request.prompt_tokens;
   events.finishes.push_back({s.request.id, reason, {s.request.prompt_tokens, s.cached_tokens, output_tokens}});
   end(s);
 }
 
-void scheduler::content::fail(sequence& s, errc code, std::string context, scheduler_events& events) {
+void scheduler::parts::fail(sequence& s, errc code, std::string context, scheduler_events& events) {
   events.failures.push_back({s.request.id, code, std::move(context)});
   end(s);
 }
 
-void scheduler::content::end(sequence& s) {
+void scheduler::parts::end(sequence& s) {
   if (s.state == sequence_state::landing)
     quarantine_missing(s);
   unlist(s);
@@ -30,7 +30,7 @@ void scheduler::content::end(sequence& s) {
     drop_table(s);
 }
 
-void scheduler::content::unlist(sequence& s) {
+void scheduler::parts::unlist(sequence& s) {
   switch (s.state) {
     case sequence_state::waiting:
       waiting.erase(&s);
@@ -44,18 +44,18 @@ void scheduler::content::unlist(sequence& s) {
   }
 }
 
-void scheduler::content::bury(sequence& s) {
+void scheduler::parts::bury(sequence& s) {
   drop_table(s);
   std::erase_if(ended, [&](const auto& x) { return x.get() == &s; });
 }
 
-void scheduler::content::drop_table(sequence& s) {
+void scheduler::parts::drop_table(sequence& s) {
   for (; !s.table.empty(); s.table.pop_back())
     pool.drop(s.table.back());
   drop_windows(s);
 }
 
-void scheduler::content::close_slot(sequence& s) {
+void scheduler::parts::close_slot(sequence& s) {
   if (!s.slot)
     return;
   if (s.slot_is_open)
@@ -65,7 +65,7 @@ void scheduler::content::close_slot(sequence& s) {
   s.slot_is_open = false;
 }
 
-std::vector<sequence*> scheduler::content::by_arrival() const {
+std::vector<sequence*> scheduler::parts::by_arrival() const {
   std::vector<sequence*> all;
   for (const auto& [id, s] : sequences)
     all.push_back(s.get());
@@ -73,7 +73,7 @@ std::vector<sequence*> scheduler::content::by_arrival() const {
   return all;
 }
 
-std::string_view scheduler::content::lateness(const sequence& s, steady_time now) {
+std::string_view scheduler::parts::lateness(const sequence& s, steady_time now) {
   if (s.request.deadline <= now)
     return "its deadline passed";
   if (!s.started && s.request.queue_deadline <= now)
@@ -81,13 +81,13 @@ std::string_view scheduler::content::lateness(const sequence& s, steady_time now
   return {};
 }
 
-void scheduler::content::expire(steady_time now, scheduler_events& events) {
+void scheduler::parts::expire(steady_time now, scheduler_events& events) {
   for (auto* s : by_arrival())
     if (const auto late = lateness(*s, now); !late.empty())
       fail(*s, errc::deadline_exceeded, std::string{late}, events);
 }
 
-void scheduler::content::fail_all(errc code, const std::string& context, scheduler_events& events) {
+void scheduler::parts::fail_all(errc code, const std::string& context, scheduler_events& events) {
   // No step comes back, and the next device begins with nothing open and nothing cached.
   flights.clear();
   for (const auto& s : ended)

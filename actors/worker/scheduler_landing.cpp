@@ -2,19 +2,19 @@
 // Sequences whose prompt is computed elsewhere and lands here.
 #include <algorithm>
 
-#include "actors/worker/scheduler_content.hpp"
+#include "actors/worker/scheduler_parts.hpp"
 
 namespace troupe {
 
-sequence* scheduler::content::find_landing(request_id id) const {
+sequence* scheduler::parts::find_landing(request_id id) const {
   const auto found = sequences.find(id);
   if (found == sequences.end() || found->second->state != sequence_state::landing)
     return nullptr;
   return found->second.get();
 }
 
-void scheduler::content::landed(request_id id, const sampled_token& first, std::uint32_t cached_tokens,
-                                scheduler_events& events) {
+void scheduler::parts::landed(request_id id, const sampled_token& first, std::uint32_t cached_tokens,
+                              scheduler_events& events) {
   auto* s = find_landing(id);
   if (s == nullptr)
     return;
@@ -31,7 +31,7 @@ void scheduler::content::landed(request_id id, const sampled_token& first, std::
 }
 
 /// It waits again, as if it had been preempted; what is valid is found in the cache when it starts.
-void scheduler::content::landing_broken(request_id id, std::uint32_t valid_tokens, landing_writer writer) {
+void scheduler::parts::landing_broken(request_id id, std::uint32_t valid_tokens, landing_writer writer) {
   auto* s = find_landing(id);
   if (s == nullptr)
     return;
@@ -48,7 +48,7 @@ void scheduler::content::landing_broken(request_id id, std::uint32_t valid_token
 }
 
 /// Moves the blocks that the writer may still write into from the table into quarantine.
-void scheduler::content::quarantine_missing(sequence& s) {
+void scheduler::parts::quarantine_missing(sequence& s) {
   const auto landed_windows = std::max(s.full_windows, s.slid_blocks);
   if (s.table.size() == s.full_blocks && s.window_table.size() <= landed_windows)
     return;
@@ -63,7 +63,7 @@ void scheduler::content::quarantine_missing(sequence& s) {
   }
 }
 
-void scheduler::content::release_landing(request_id id) {
+void scheduler::parts::release_landing(request_id id) {
   const auto node = quarantine.extract(id);
   if (node.empty())
     return;

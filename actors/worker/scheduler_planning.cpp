@@ -2,7 +2,7 @@
 // What goes into a step.
 #include <algorithm>
 
-#include "actors/worker/scheduler_content.hpp"
+#include "actors/worker/scheduler_parts.hpp"
 
 namespace troupe {
 
@@ -13,7 +13,7 @@ constexpr std::uint32_t prefill_share = 8;
 
 } // namespace
 
-std::optional<planned_step> scheduler::content::next_step(steady_time now, scheduler_events& events) {
+std::optional<planned_step> scheduler::parts::next_step(steady_time now, scheduler_events& events) {
   if (flights.size() >= config.steps_in_flight_max) {
     admit(0, now, events);
     return std::nullopt;
@@ -37,7 +37,7 @@ std::optional<planned_step> scheduler::content::next_step(steady_time now, sched
   return std::move(d.planned);
 }
 
-void scheduler::content::plan_decodes(draft& d) {
+void scheduler::parts::plan_decodes(draft& d) {
   for (auto* s : decoders(d)) {
     // An earlier one may have taken its blocks.
     if (s->state == sequence_state::running && has_block_for(*s, s->computed))
@@ -47,7 +47,7 @@ void scheduler::content::plan_decodes(draft& d) {
 
 /// The sequences that draw their next token in this step, in their order; if not all can, those that
 /// have waited longest. A part of the step is left to a prompt that waits.
-std::vector<sequence*> scheduler::content::decoders(const draft& d) const {
+std::vector<sequence*> scheduler::parts::decoders(const draft& d) const {
   std::vector<sequence*> all;
   std::uint64_t to_prefill = 0;
   for (auto* s : running) {
@@ -74,7 +74,7 @@ std::vector<sequence*> scheduler::content::decoders(const draft& d) const {
 }
 
 /// Gives it blocks up to the `count`th of its tables, as far as there are any; false if it lacks one.
-bool scheduler::content::take_blocks(sequence& s, std::uint32_t count) {
+bool scheduler::parts::take_blocks(sequence& s, std::uint32_t count) {
   while (s.table.size() < count) {
     const auto b = pool.take();
     if (!b)
@@ -86,7 +86,7 @@ bool scheduler::content::take_blocks(sequence& s, std::uint32_t count) {
 
 /// Whether its tables reach `position`, after taking blocks for it, if need be from the sequence
 /// that comes last. False while blocks are on their way back, or if it was itself the last.
-bool scheduler::content::has_block_for(sequence& s, std::uint32_t position) {
+bool scheduler::parts::has_block_for(sequence& s, std::uint32_t position) {
   const auto count = position / config.block_tokens + 1;
   while (!take_blocks(s, count)) {
     // Its own chunk in flight holds more than its share, and gives it back.
@@ -108,7 +108,7 @@ bool scheduler::content::has_block_for(sequence& s, std::uint32_t position) {
 
 /// Takes its blocks, now or when no step in flight uses them. Tokens that those steps draw are still
 /// its next tokens.
-void scheduler::content::preempt(sequence& s) {
+void scheduler::parts::preempt(sequence& s) {
   ++counters.preemptions;
   if (s.steps_out > 0)
     s.state = sequence_state::draining;
@@ -116,7 +116,7 @@ void scheduler::content::preempt(sequence& s) {
     requeue(s);
 }
 
-void scheduler::content::plan_prefills(draft& d) {
+void scheduler::parts::plan_prefills(draft& d) {
   for (auto* s : running) {
     if (d.tokens_left == 0 || d.rows_left == 0)
       return;
@@ -133,7 +133,7 @@ void scheduler::content::plan_prefills(draft& d) {
   }
 }
 
-void scheduler::content::add_row(draft& d, sequence& s, std::uint32_t count) {
+void scheduler::parts::add_row(draft& d, sequence& s, std::uint32_t count) {
   auto& step = d.planned.step;
   const auto begin = s.computed;
   const auto end = begin + count;

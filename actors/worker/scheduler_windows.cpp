@@ -5,38 +5,38 @@
 // sure to get. Claims never add up to more than there is, so a sequence without a step in flight can always go on.
 #include <algorithm>
 
-#include "actors/worker/scheduler_content.hpp"
+#include "actors/worker/scheduler_parts.hpp"
 
 namespace troupe {
 
-std::uint32_t scheduler::content::first_window_block(std::uint32_t position) const {
+std::uint32_t scheduler::parts::first_window_block(std::uint32_t position) const {
   return gpu::first_visible_block(position, config.window_tokens, config.block_tokens);
 }
 
-std::uint32_t scheduler::content::unclaimed_windows() const {
+std::uint32_t scheduler::parts::unclaimed_windows() const {
   const auto taken = windows_claimed + windows.quarantined_blocks();
   return windows.blocks() - std::min(windows.blocks(), taken);
 }
 
 /// As headroom(): of the sequences that may soon claim more.
-std::uint32_t scheduler::content::window_headroom() const {
+std::uint32_t scheduler::parts::window_headroom() const {
   return static_cast<std::uint32_t>(std::ranges::count_if(running, [this](const sequence* s) {
     return s->request.mode != sequence_mode::prefill_only && s->window_claim < window_share(config);
   }));
 }
 
-std::uint32_t scheduler::content::window_claim_of(std::uint32_t tokens) const {
+std::uint32_t scheduler::parts::window_claim_of(std::uint32_t tokens) const {
   return has_windows() ? std::min(blocks_of(tokens), window_share(config)) : 0;
 }
 
-void scheduler::content::claim_windows(sequence& s, std::uint32_t blocks) {
+void scheduler::parts::claim_windows(sequence& s, std::uint32_t blocks) {
   windows_claimed += blocks - s.window_claim;
   s.window_claim = blocks;
 }
 
 /// How many of the blocks that were found in the full group can be used: as many as have all in the sliding group that
 /// the first token after them sees.
-std::uint32_t scheduler::content::usable_prefix(const std::vector<block_id>& found) const {
+std::uint32_t scheduler::parts::usable_prefix(const std::vector<block_id>& found) const {
   const auto all = static_cast<std::uint32_t>(found.size());
   if (!has_windows())
     return all;
@@ -52,7 +52,7 @@ std::uint32_t scheduler::content::usable_prefix(const std::vector<block_id>& fou
 }
 
 /// REQUIRES: it has its table, of which the first `found_blocks` were found
-void scheduler::content::start_windows(sequence& s, std::uint32_t found_blocks) {
+void scheduler::parts::start_windows(sequence& s, std::uint32_t found_blocks) {
   const bool lands = s.request.mode == sequence_mode::landing;
   s.slid_blocks = first_window_block(lands ? s.length() : s.done);
   s.window_table.assign(s.slid_blocks, no_block);
@@ -71,7 +71,7 @@ void scheduler::content::start_windows(sequence& s, std::uint32_t found_blocks) 
 }
 
 /// Gives it blocks up to the `blocks`th of its table, if it has a claim to them or nobody else has.
-bool scheduler::content::take_windows(sequence& s, std::uint32_t blocks) {
+bool scheduler::parts::take_windows(sequence& s, std::uint32_t blocks) {
   if (blocks > s.slid_blocks + s.window_claim) {
     if (blocks - s.slid_blocks - s.window_claim > unclaimed_windows())
       return false;
@@ -83,14 +83,14 @@ bool scheduler::content::take_windows(sequence& s, std::uint32_t blocks) {
 }
 
 /// Up to which position a prefill can go with the blocks that it can get, `end` at most.
-std::uint32_t scheduler::content::reach_of_windows(const sequence& s, std::uint32_t end) const {
+std::uint32_t scheduler::parts::reach_of_windows(const sequence& s, std::uint32_t end) const {
   const auto unclaimed = unclaimed_windows();
   const auto blocks = s.slid_blocks + s.window_claim + unclaimed - std::min(unclaimed, window_headroom());
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(end, std::uint64_t{blocks} * config.block_tokens));
 }
 
 /// The next block of its table is full and computed, and the full group's has that content.
-void scheduler::content::complete_window(sequence& s, content_id content) {
+void scheduler::parts::complete_window(sequence& s, content_id content) {
   if (s.full_windows >= s.slid_blocks)
     windows.complete(s.window_table[s.full_windows],
                      content == block_pool::no_content ? std::nullopt : std::optional{content});
@@ -98,7 +98,7 @@ void scheduler::content::complete_window(sequence& s, content_id content) {
 }
 
 /// The same for those up to the `blocks`th that landed beside blocks of the full group which were found.
-void scheduler::content::complete_landed_windows(sequence& s, std::uint32_t blocks) {
+void scheduler::parts::complete_landed_windows(sequence& s, std::uint32_t blocks) {
   if (!has_windows())
     return;
   while (s.full_windows < std::min(blocks, s.full_blocks))
@@ -107,7 +107,7 @@ void scheduler::content::complete_landed_windows(sequence& s, std::uint32_t bloc
 
 /// Gives back what neither its next position nor one in a step in flight sees: those are not before `done`. It stays
 /// registered until it is evicted.
-void scheduler::content::slide(sequence& s) {
+void scheduler::parts::slide(sequence& s) {
   const auto first = std::min(first_window_block(s.done), static_cast<std::uint32_t>(s.window_table.size()));
   for (; s.slid_blocks < first; ++s.slid_blocks) {
     windows.drop(s.window_table[s.slid_blocks]);
@@ -116,7 +116,7 @@ void scheduler::content::slide(sequence& s) {
   claim_windows(s, std::max(s.window_blocks(), std::min(s.window_claim, window_share(config))));
 }
 
-void scheduler::content::drop_windows(sequence& s) {
+void scheduler::parts::drop_windows(sequence& s) {
   for (; s.window_table.size() > s.slid_blocks; s.window_table.pop_back())
     windows.drop(s.window_table.back());
   s.window_table.clear();
@@ -125,7 +125,7 @@ void scheduler::content::drop_windows(sequence& s) {
 }
 
 /// Entries of its table from `begin` to `end` - 1 that the token after all that are known sees.
-block_run scheduler::content::windows_between(const sequence& s, std::uint32_t begin, std::uint32_t end) const {
+block_run scheduler::parts::windows_between(const sequence& s, std::uint32_t begin, std::uint32_t end) const {
   if (!has_windows())
     return {};
   const auto first = std::min(end, std::max(begin, first_window_block(s.length())));

@@ -62,7 +62,7 @@ public:
     return all;
   }
   /// What a block of a cache group holds.
-  std::span<const std::byte> content(std::size_t group, block_id block) const {
+  std::span<const std::byte> bytes_of(std::size_t group, block_id block) const {
     auto bytes = info_.groups[group].block_bytes;
     return {memories_[group].data + block * bytes, bytes};
   }

@@ -140,14 +140,14 @@ float half_in(const std::byte* halves, std::uint32_t index, std::uint32_t lane) 
   return half_to_float(read_u16(halves + (index * lanes + lane) * 2));
 }
 
-/// What a block's quants are multiplied by, in each half of it, and what is added then.
-struct block_scales {
+/// What the quants of one lane of a block are multiplied by, in each half of it, and what is added then.
+struct lane_scales {
   std::array<float, 2> scales{};
   float minimum = -0.0f; // changes no sum, not even the sign of zero
 };
 
 /// Products of f16 scales by 6 or 8 bits are exact in f32.
-block_scales scales_of(packed_type type, const std::byte* super, const std::byte* header, std::uint32_t lane) {
+lane_scales scales_of(packed_type type, const std::byte* super, const std::byte* header, std::uint32_t lane) {
   switch (type) {
     case packed_type::q4_1:
     case packed_type::q5_1: return {{half_in(header, 0, lane), half_in(header, 0, lane)}, half_in(header, 1, lane)};

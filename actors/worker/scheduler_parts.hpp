@@ -20,7 +20,7 @@ namespace troupe {
 ///
 /// A sequence object lives in `sequences` until it ends, then in `ended` until no step in flight has
 /// a row of it, so the pointers in `flights` are good.
-struct scheduler::content {
+struct scheduler::parts {
   /// A row of a step in flight.
   struct flight_row {
     sequence* owner = nullptr;
@@ -55,7 +55,7 @@ struct scheduler::content {
     friend bool operator==(const blocked_start&, const blocked_start&) = default;
   };
 
-  content(scheduler_config, sequence_hasher);
+  parts(scheduler_config, sequence_hasher);
 
   // scheduler_admission.cpp
   expected<void, error> add(sequence_request, steady_time now);
