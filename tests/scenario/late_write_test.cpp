@@ -140,6 +140,8 @@ public:
                         caf::actor_cast<caf::actor>(session_), caf::actor_cast<caf::actor>(prefill_),
                         caf::actor_cast<caf::actor>(endpoint_)})
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+    // Their end is a message, for which the system has to be there.
+    auto promises = seen_->with([](seen& s) { return std::move(s.promises); });
   }
 
   /// A prefill worker whose endpoint is `writer`.
