@@ -7,12 +7,12 @@ namespace troupe::text {
 
 namespace {
 
-/// What results have more than the merge's place in the list, if that is its rank and it is the same of all.
+/// What results have more than ranks, if it is the same of all.
 std::optional<token_id> find_result_offset(const std::vector<bpe_merge>& merges) {
-  for (std::size_t i = 0; i < merges.size(); ++i)
-    if (merges[i].rank != i || merges[i].result - i != merges[0].result)
+  for (const auto& m : merges)
+    if (m.rank >= merges.size() || m.result - m.rank != merges[0].result - merges[0].rank)
       return std::nullopt;
-  return merges.empty() ? 0 : merges[0].result;
+  return merges.empty() ? 0 : merges[0].result - merges[0].rank;
 }
 
 } // namespace
@@ -29,7 +29,7 @@ merge_table::merge_table(const std::vector<bpe_merge>& merges, std::size_t symbo
   for (std::size_t i = 0; i < merges.size(); ++i) {
     if (!result_offset_)
       outcomes_.push_back(packed{merges[i].rank} << 32 | merges[i].result);
-    insert(merges[i], i);
+    insert(merges[i], result_offset_ ? merges[i].rank : i);
   }
 }
 

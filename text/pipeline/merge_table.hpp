@@ -78,8 +78,8 @@ private:
   /// a second-level cache.
   std::vector<std::uint64_t> filter_;
   int filter_shift_;
-  /// Vocabularies of byte-level BPE number their tokens in the order of the merges: then the index is the rank, and
-  /// this much more is the result.
+  /// Vocabularies of byte-level BPE number their tokens in the order of the merges: then the rank stands for
+  /// the index, and this much more is the result.
   std::optional<token_id> result_offset_;
   /// Otherwise the merges' ranks and results.
   std::vector<packed> outcomes_;
