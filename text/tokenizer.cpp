@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <unordered_set>
 #include <utility>
@@ -184,62 +185,118 @@ public:
 
 private:
   void take(words batch) override {
-    std::array<word_cache::key, size_max> keys;
-    /// Of short words the set, of others the slot.
-    std::array<std::size_t, size_max> places;
+    keys_of_batch keys;
+    sets_of_batch sets;
     auto& cache = workspace_.cache;
     for (std::size_t i = 0; i < batch.count; ++i)
       if (const auto word = batch.first[i]; word.size() <= word_cache::short_bytes_max) {
         keys[i] = word_cache::key_of(word, batch.readable_end);
-        places[i] = word_cache::set_of(keys[i]);
-        cache.prefetch(places[i]);
-      } else {
-        places[i] = word_cache::long_slot_of(word);
-        cache.prefetch_long(places[i]);
+        sets[i] = word_cache::set_of(keys[i]);
+        cache.prefetch(sets[i]);
       }
-    auto* place = to_.reserve(batch.count * word_cache::short_tokens_max);
+    find_known(batch, keys, sets);
+    if (new_count_ > 0)
+      encode_new();
+    // Between those that the cache of short words has, the others in their order.
+    std::size_t at = 0;
+    std::size_t next_new = 0;
+    for (std::size_t j = 0; j < others_count_; ++j) {
+      const auto& other = others_[j];
+      put_short(at, other.index);
+      at = other.index + 1u;
+      const auto tokens = workspace_.other_tokens.at(other.is_new ? new_ranges_[next_new++] : other.tokens);
+      std::ranges::copy(tokens, to_.reserve(tokens.size()));
+      to_.commit(tokens.size());
+      if (!other.is_new)
+        continue;
+      const auto word = batch.first[other.index];
+      if (word.size() <= word_cache::short_bytes_max && tokens.size() <= word_cache::short_tokens_max)
+        cache.insert_short(keys[other.index], sets[other.index], tokens);
+      else
+        cache.insert_long(word, other.place, tokens);
+    }
+    put_short(at, batch.count);
+  }
+
+  using keys_of_batch = std::array<word_cache::key, size_max>;
+  using sets_of_batch = std::array<std::size_t, size_max>;
+
+  /// Looks up all words: those that the cache of short words does not have become `others`, those that are not in the
+  /// cache at all new words.
+  void find_known(words batch, const keys_of_batch& keys, const sets_of_batch& sets) {
+    const auto& cache = workspace_.cache;
+    others_count_ = new_count_ = 0;
+    workspace_.other_tokens.clear();
     for (std::size_t i = 0; i < batch.count; ++i) {
       const auto word = batch.first[i];
-      const bool is_short = word.size() <= word_cache::short_bytes_max;
-      if (is_short)
-        if (const auto count = cache.find_short(keys[i], places[i], place); count >= 0) {
-          to_.commit(static_cast<std::size_t>(count));
-          place += count;
-          continue;
-        }
-      const auto begin = to_.size();
-      const auto slot = is_short ? word_cache::long_slot_of(word) : places[i];
-      if (!find_long(word, slot)) {
-        encode(word);
-        const auto tokens = to_.from(begin);
-        if (is_short && tokens.size() <= word_cache::short_tokens_max)
-          cache.insert_short(keys[i], places[i], tokens);
-        else
-          cache.insert_long(word, slot, tokens);
-      }
-      place = to_.reserve((batch.count - i) * word_cache::short_tokens_max);
+      const auto count =
+        word.size() <= word_cache::short_bytes_max ? cache.find_short(keys[i], sets[i], known_[i].tokens.data()) : -1;
+      known_[i].count = static_cast<std::uint32_t>(count);
+      if (count >= 0)
+        continue;
+      auto& other = others_[others_count_++];
+      other.index = static_cast<std::uint32_t>(i);
+      other.place = word_cache::long_place_of(word);
+      cache.prefetch_long(word, other.place);
+    }
+    auto& to = workspace_.other_tokens;
+    for (std::size_t j = 0; j < others_count_; ++j) {
+      auto& other = others_[j];
+      const auto word = batch.first[other.index];
+      const auto begin = to.size();
+      other.is_new = !cache.find_long(word, other.place, to);
+      // Copied, because what is new may take its place in the cache.
+      other.tokens = {begin, to.size() - begin};
+      if (other.is_new)
+        new_words_[new_count_++] = word;
     }
   }
 
-  bool find_long(std::string_view word, std::size_t slot) {
-    const auto known = workspace_.cache.find_long(word, slot);
-    if (known.found) {
-      std::ranges::copy(known.tokens, to_.reserve(known.tokens.size()));
-      to_.commit(known.tokens.size());
-    }
-    return known.found;
-  }
-
-  void encode(std::string_view word) {
+  void encode_new() {
+    const auto new_words = std::span{new_words_}.first(new_count_);
     if (const auto* bpe = std::get_if<bpe_model>(&model_))
-      bpe->encode(word, workspace_.bpe, to_);
-    else
-      std::get<unigram_model>(model_).encode(word, workspace_.unigram, to_);
+      return bpe->encode(new_words, workspace_.bpe, workspace_.other_tokens, new_ranges_);
+    auto& to = workspace_.other_tokens;
+    for (std::size_t i = 0; i < new_count_; ++i) {
+      const auto begin = to.size();
+      std::get<unigram_model>(model_).encode(new_words[i], workspace_.unigram, to);
+      new_ranges_[i] = {begin, to.size() - begin};
+    }
   }
+
+  /// Puts down the tokens of words that are all in the cache of short words.
+  void put_short(std::size_t begin, std::size_t end) {
+    auto* place = to_.reserve((end - begin) * word_cache::short_tokens_max + 1);
+    auto* const first = place;
+    for (auto i = begin; i < end; ++i) {
+      // One more than there can be: a copy of 16 bytes.
+      std::memcpy(place, known_[i].tokens.data(), sizeof known_[i].tokens);
+      place += known_[i].count;
+    }
+    to_.commit(static_cast<std::size_t>(place - first));
+  }
+
+  struct known_word {
+    std::array<token_id, word_cache::short_tokens_max + 1> tokens;
+    std::uint32_t count;
+  };
+  struct other_word {
+    /// In the batch.
+    std::uint32_t index;
+    bool is_new;
+    word_cache::long_place place;
+    token_range tokens;
+  };
 
   const model& model_;
   workspace& workspace_;
   token_buffer& to_;
+  std::array<known_word, size_max> known_;
+  std::array<other_word, size_max> others_;
+  std::size_t others_count_ = 0;
+  std::array<std::string_view, size_max> new_words_;
+  std::array<token_range, size_max> new_ranges_;
+  std::size_t new_count_ = 0;
 };
 
 /// Calls token(id) for each added token in `text` and plain(text, is_first) for what lies between, in order.

@@ -2,12 +2,7 @@
 #include "text/pipeline/bpe_model.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #include "text/pipeline/byte_alphabet.hpp"
 #include "text/unicode.hpp"
@@ -18,8 +13,6 @@ namespace {
 
 constexpr token_id no_token = std::numeric_limits<token_id>::max();
 constexpr std::uint32_t no_symbol = std::numeric_limits<std::uint32_t>::max();
-/// Up to so many symbols the best pair is sought by looking at all of them.
-constexpr std::size_t few_symbols_max = 64;
 constexpr std::string_view space_mark = "\xE2\x96\x81";
 
 std::uint32_t rank_of(merge_table::packed pair) { return static_cast<std::uint32_t>(pair >> 32); }
@@ -38,7 +31,8 @@ std::optional<char32_t> only_character(std::string_view text) {
 bpe_model::bpe_model(const tokenizer_description& d, word_alphabet alphabet)
   : alphabet_(alphabet), merges_(std::get<bpe_description>(d.model).merges,
                                  d.tokens.size() + std::get<bpe_description>(d.model).virtual_characters.size()),
-    token_count_(static_cast<token_id>(d.tokens.size())) {
+    token_count_(static_cast<token_id>(d.tokens.size())),
+    border_(token_count_ + static_cast<token_id>(std::get<bpe_description>(d.model).virtual_characters.size())) {
   const auto& b = std::get<bpe_description>(d.model);
   virtual_characters_ = b.virtual_characters;
   unk_ = b.unk;
@@ -154,93 +148,6 @@ void bpe_model::add_symbols(std::string_view word, workspace& w) const {
 
 // -- merging --------------------------------------------------------------------------------------
 
-namespace {
-
-constexpr std::uint32_t no_rank = 0x7FFF'FFFF;
-constexpr std::size_t narrow_max = 16;
-
-/// Symbols in their places; those that are merged away are skipped by `next` and `previous`.
-struct few_symbols {
-  alignas(16) std::array<std::uint32_t, few_symbols_max> ranks;
-  std::array<token_id, few_symbols_max> results;
-  std::array<std::uint8_t, few_symbols_max + 1> next;
-  std::array<std::uint8_t, few_symbols_max + 1> previous;
-
-  void set(std::size_t left, merge_table::packed pair) {
-    ranks[left] = pair == merge_table::none ? no_rank : rank_of(pair);
-    results[left] = result_of(pair);
-  }
-
-  /// The place of the first pair of the lowest rank among the first `n`, which is a multiple of 4; `n` if no pair
-  /// merges.
-  std::size_t find_best(std::size_t n) const {
-#if defined(__SSE2__)
-    // Wide loads would wait until the ranks that were just set have left the store buffer.
-    if (n <= narrow_max) {
-      auto best = std::uint64_t{no_rank} << 32 | n;
-      for (std::size_t i = 0; i < n; ++i)
-        best = std::min(best, std::uint64_t{ranks[i]} << 32 | i);
-      return best >> 32 == no_rank ? n : static_cast<std::uint32_t>(best);
-    }
-    const auto* all = reinterpret_cast<const __m128i*>(ranks.data());
-    auto least = _mm_load_si128(all);
-    for (std::size_t i = 1; i < n / 4; ++i) {
-      const auto some = _mm_load_si128(all + i);
-      const auto is_more = _mm_cmpgt_epi32(least, some);
-      least = _mm_or_si128(_mm_and_si128(is_more, some), _mm_andnot_si128(is_more, least));
-    }
-    alignas(16) std::array<std::uint32_t, 4> lanes;
-    _mm_store_si128(reinterpret_cast<__m128i*>(lanes.data()), least);
-    const auto best = std::min(std::min(lanes[0], lanes[1]), std::min(lanes[2], lanes[3]));
-    if (best == no_rank)
-      return n;
-    const auto wanted = _mm_set1_epi32(static_cast<int>(best));
-    for (std::size_t i = 0;; ++i)
-      if (const auto hits = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_load_si128(all + i), wanted))))
-        return 4 * i + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(hits)));
-#else
-    const auto* best = std::min_element(ranks.begin(), ranks.begin() + n);
-    return *best == no_rank ? n : static_cast<std::size_t>(best - ranks.begin());
-#endif
-  }
-};
-
-} // namespace
-
-void bpe_model::merge_few(workspace& w) const {
-  auto& symbols = w.symbols;
-  const auto n = symbols.size();
-  const auto padded = (n + 3) / 4 * 4;
-  few_symbols few;
-  few.ranks.fill(no_rank);
-  // All pairs are on their way before the first is looked at.
-  std::array<merge_table::probe, few_symbols_max> probes;
-  for (std::size_t i = 0; i + 1 < n; ++i)
-    probes[i] = merges_.start(symbols[i], symbols[i + 1]);
-  for (std::size_t i = 0; i < n; ++i) {
-    few.next[i] = static_cast<std::uint8_t>(i + 1);
-    few.previous[i + 1] = static_cast<std::uint8_t>(i);
-    if (i + 1 < n)
-      few.set(i, merges_.find(probes[i]));
-  }
-  for (auto best = few.find_best(padded); best != padded; best = few.find_best(padded)) {
-    const std::size_t right = few.next[best];
-    symbols[best] = few.results[best];
-    symbols[right] = no_token;
-    few.ranks[right] = no_rank;
-    const std::size_t behind = few.next[best] = few.next[right];
-    few.previous[behind] = static_cast<std::uint8_t>(best);
-    const std::size_t before = few.previous[best];
-    merge_table::probe with_before{};
-    if (best > 0)
-      with_before = merges_.start(symbols[before], symbols[best]);
-    few.set(best, behind < n ? merges_.find(symbols[best], symbols[behind]) : merge_table::none);
-    if (best > 0)
-      few.set(before, merges_.find(with_before));
-  }
-  std::erase(symbols, no_token);
-}
-
 void bpe_model::merge_many(workspace& w) const {
   auto& symbols = w.symbols;
   const auto n = static_cast<std::uint32_t>(symbols.size());
@@ -288,26 +195,48 @@ void bpe_model::merge_many(workspace& w) const {
   std::erase(symbols, no_token);
 }
 
-void bpe_model::encode(std::string_view word, workspace& w, token_buffer& to) const {
-  if (!words_.empty())
-    if (const auto whole = words_.find(word); whole != words_.end())
-      return to.push(whole->second);
-  add_symbols(word, w);
-  if (w.symbols.size() > few_symbols_max)
-    merge_many(w);
-  else if (w.symbols.size() > 1)
-    merge_few(w);
-  auto* place = to.reserve(w.symbols.size());
+void bpe_model::push(std::span<const token_id> symbols, token_buffer& to) const {
   if (virtual_characters_.empty()) {
-    std::ranges::copy(w.symbols, place);
-    return to.commit(w.symbols.size());
+    std::ranges::copy(symbols, to.reserve(symbols.size()));
+    return to.commit(symbols.size());
   }
-  for (const auto symbol : w.symbols)
+  for (const auto symbol : symbols)
     if (symbol < token_count_)
       to.push(symbol);
     else
       for (const char c : virtual_characters_[symbol - token_count_])
         to.push(byte_tokens_[static_cast<std::uint8_t>(c)]);
+}
+
+void bpe_model::encode(std::span<const std::string_view> words, workspace& w, token_buffer& to,
+                       std::span<token_range> results) const {
+  const auto finish = [&](std::size_t word, std::span<const token_id> symbols) {
+    const auto begin = to.size();
+    push(symbols, to);
+    results[word] = {begin, to.size() - begin};
+  };
+  std::array<std::size_t, merge_lanes::lanes> word_of;
+  std::size_t next = 0;
+  const auto fill = [&](std::size_t lane, merge_lanes::symbols symbols) -> std::size_t {
+    for (; next < words.size(); ++next) {
+      if (!words_.empty())
+        if (const auto whole = words_.find(words[next]); whole != words_.end()) {
+          finish(next, {&whole->second, 1});
+          continue;
+        }
+      add_symbols(words[next], w);
+      if (w.symbols.size() > symbols.size())
+        merge_many(w);
+      else if (w.symbols.size() > 1) {
+        std::ranges::copy(w.symbols, symbols.begin());
+        word_of[lane] = next++;
+        return w.symbols.size();
+      }
+      finish(next, w.symbols);
+    }
+    return 0;
+  };
+  w.lanes.run(merges_, border_, fill, [&](std::size_t lane, std::span<const token_id> s) { finish(word_of[lane], s); });
 }
 
 std::optional<pre_tokenizer::cut> bpe_model::find_cut(const tokenizer_description& d) const {

@@ -4,12 +4,14 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "messages/ids.hpp"
+#include "text/pipeline/merge_lanes.hpp"
 #include "text/pipeline/merge_table.hpp"
 #include "text/pipeline/pre_tokenizer.hpp"
 #include "text/pipeline/settled_characters.hpp"
@@ -30,13 +32,14 @@ class bpe_model {
 public:
   /// What a thread needs to encode.
   struct workspace {
+    merge_lanes lanes;
     std::vector<token_id> symbols;
     std::vector<merge_table::packed> pairs;
     std::vector<std::uint32_t> previous;
     std::vector<std::uint32_t> next;
     std::vector<std::uint64_t> heap;
 
-    /// What the buffers hold of memory.
+    /// What the buffers beside the lanes hold of memory.
     std::size_t bytes() const {
       return symbols.capacity() * sizeof symbols[0] + pairs.capacity() * sizeof pairs[0]
              + previous.capacity() * sizeof previous[0] + next.capacity() * sizeof next[0]
@@ -47,8 +50,10 @@ public:
   /// REQUIRES: every id in the description is one of its tokens or, in merges, of its virtual characters
   bpe_model(const tokenizer_description&, word_alphabet);
 
-  /// A word of n bytes takes O(n log n) time and 40 bytes per byte of memory.
-  void encode(std::string_view word, workspace&, token_buffer& to) const;
+  /// Encodes each word by itself: `results` gets where its tokens are in `to`. A word of n bytes takes O(n log n) time
+  /// and 40 bytes per byte of memory. REQUIRES: results.size() >= words.size()
+  void encode(std::span<const std::string_view> words, workspace&, token_buffer& to,
+              std::span<token_range> results) const;
 
   /// Where words may be cut further without changing any token: before U+2581, where no token has it behind
   /// another character.
@@ -64,12 +69,14 @@ private:
 
   token_id token_of(char32_t code_point) const;
   void add_symbols(std::string_view word, workspace&) const;
-  void merge_few(workspace&) const;
   void merge_many(workspace&) const;
+  void push(std::span<const token_id> symbols, token_buffer& to) const;
 
   word_alphabet alphabet_;
   merge_table merges_;
   token_id token_count_;
+  /// A symbol that is none: it has no merges.
+  token_id border_;
   /// Token of each byte's character, and of each ASCII character.
   std::array<token_id, 256> single_{};
   std::unordered_map<char32_t, token_id> characters_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/pipeline/merge_table.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 namespace troupe::text {
@@ -18,29 +19,36 @@ std::optional<token_id> find_result_offset(const std::vector<bpe_merge>& merges)
 } // namespace
 
 merge_table::merge_table(const std::vector<bpe_merge>& merges, std::size_t symbols)
-  : slots_(std::bit_ceil(merges.size() + merges.size() / 4 + 2), empty), shift_(64 - std::countr_zero(slots_.size())),
+  : slot_mask_(std::bit_ceil(merges.size() + merges.size() / 4 + 2) - 1), shift_(std::countl_zero(slot_mask_)),
     // Of one more than the largest, so that no slot in use is all ones.
     symbol_bits_(static_cast<int>(std::bit_width(symbols))),
     index_bits_(static_cast<int>(std::bit_width(merges.size()))), filter_(std::bit_ceil(merges.size() / 8 + 2)),
     filter_shift_(64 - std::countr_zero(filter_.size())), result_offset_(find_result_offset(merges)) {
   assert(fits(symbols, merges.size()));
+  slots_.resize(slot_mask_ + 2, empty);
   if (!result_offset_)
-    outcomes_.reserve(merges.size());
-  for (std::size_t i = 0; i < merges.size(); ++i) {
-    if (!result_offset_)
-      outcomes_.push_back(packed{merges[i].rank} << 32 | merges[i].result);
-    insert(merges[i], result_offset_ ? merges[i].rank : i);
-  }
+    for (const auto& m : merges)
+      outcomes_.push_back(packed{m.rank} << 32 | m.result);
+  const auto index_of = [&](std::size_t i) { return result_offset_ ? merges[i].rank : i; };
+  // The lowest ranks first: they are what texts need most, and are found in the slots where the search begins. Of two
+  // merges of one pair the first of the list counts.
+  if (!merges.empty() && merges.front().rank > merges.back().rank)
+    for (auto i = merges.size(); i-- > 0;)
+      insert(merges[i], index_of(i), same_pair::replaces);
+  else
+    for (std::size_t i = 0; i < merges.size(); ++i)
+      insert(merges[i], index_of(i), same_pair::stays);
 }
 
-void merge_table::insert(const bpe_merge& merge, std::uint64_t index) {
-  const auto p = start(merge.left, merge.right);
-  filter_[p.hash >> filter_shift_] |= std::uint64_t{1} << (p.hash >> 20 & 63);
-  auto i = static_cast<std::size_t>(p.hash >> shift_);
-  while (slots_[i] != empty && slots_[i] >> index_bits_ != p.pair)
-    i = (i + 1) & (slots_.size() - 1);
-  if (slots_[i] == empty)
-    slots_[i] = p.pair << index_bits_ | index;
+void merge_table::insert(const bpe_merge& merge, std::uint64_t index, same_pair again) {
+  const auto pair = std::uint64_t{merge.left} << symbol_bits_ | merge.right;
+  const auto hash = pair * multiplier;
+  filter_[hash >> filter_shift_] |= filter_bits(hash);
+  auto i = hash >> shift_;
+  while (slots_[i] != empty && slots_[i] >> index_bits_ != pair)
+    i = (i + 1) & slot_mask_;
+  if (slots_[i] == empty || again == same_pair::replaces)
+    slots_[i] = pair << index_bits_ | index;
 }
 
 } // namespace troupe::text

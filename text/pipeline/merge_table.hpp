@@ -26,33 +26,37 @@ public:
     return 2 * static_cast<int>(std::bit_width(symbols)) + static_cast<int>(std::bit_width(merges)) <= 64;
   }
 
-  /// REQUIRES: fits(symbols, merges.size()), and every symbol, looked up ones too, is below `symbols`
+  /// REQUIRES: fits(symbols, merges.size()), and every symbol is below `symbols`
   merge_table(const std::vector<bpe_merge>& merges, std::size_t symbols);
 
   /// A pair on its way: memory has been asked for what find() reads.
   struct probe {
-    std::uint64_t pair;
-    std::uint64_t hash;
+    std::uint64_t pair = 0;
+    std::uint64_t slot = 0;
   };
 
+  /// One of the two may be `symbols`, too, which has no merges.
   probe start(token_id left, token_id right) const {
     const auto pair = std::uint64_t{left} << symbol_bits_ | right;
     const auto hash = pair * multiplier;
-    __builtin_prefetch(&slots_[hash >> shift_]);
-    return {pair, hash};
+    const auto bits = filter_bits(hash);
+    const auto may_be_there = std::uint64_t{0} - static_cast<std::uint64_t>((filter_[hash >> filter_shift_] & bits) == bits);
+    // A pair that isn't there is looked for where that costs no load from memory: in the last slot, which is empty.
+    const auto slot = ((hash >> shift_) & may_be_there) | ((slot_mask_ + 1) & ~may_be_there);
+    __builtin_prefetch(&slots_[slot]);
+    return {pair, slot};
   }
 
-  packed find(probe p) const {
-    if ((filter_[p.hash >> filter_shift_] >> (p.hash >> 20 & 63) & 1) == 0)
-      return none;
+  /// With one branch for most pairs: which ones are there cannot be predicted.
+  packed find(const probe& p) const {
+    auto slot = slots_[p.slot];
     // Ends, because a fifth of the slots are empty at least.
-    for (auto i = static_cast<std::size_t>(p.hash >> shift_);; i = (i + 1) & (slots_.size() - 1)) {
-      const auto slot = slots_[i];
-      if (slot >> index_bits_ == p.pair)
-        return outcome(slot & ((std::uint64_t{1} << index_bits_) - 1));
-      if (slot == empty)
-        return none;
+    for (auto i = p.slot; static_cast<int>(slot >> index_bits_ != p.pair) & static_cast<int>(slot != empty);) {
+      i = (i + 1) & slot_mask_;
+      slot = slots_[i];
     }
+    const auto found = std::uint64_t{0} - static_cast<std::uint64_t>(slot >> index_bits_ == p.pair);
+    return outcome(slot & ((std::uint64_t{1} << index_bits_) - 1) & found) | ~found;
   }
 
   packed find(token_id left, token_id right) const { return find(start(left, right)); }
@@ -63,19 +67,27 @@ private:
   /// Fibonacci hashing: the high bits of the product depend on all bits of the pair.
   static constexpr std::uint64_t multiplier = 0x9E3779B97F4A7C15u;
 
+  /// Three bits of one word.
+  static std::uint64_t filter_bits(std::uint64_t hash) {
+    return std::uint64_t{1} << ((hash >> 20) & 63) | std::uint64_t{1} << ((hash >> 26) & 63)
+           | std::uint64_t{1} << ((hash >> 32) & 63);
+  }
+
   packed outcome(std::uint64_t index) const {
     return result_offset_ ? index << 32 | static_cast<token_id>(index + *result_offset_) : outcomes_[index];
   }
 
-  void insert(const bpe_merge&, std::uint64_t index);
+  /// What becomes of an entry of the pair that is inserted again.
+  enum class same_pair : std::uint8_t { stays, replaces };
+  void insert(const bpe_merge&, std::uint64_t index, same_pair);
 
   /// The pair above index_bits_, below it the index of the merge.
   std::vector<std::uint64_t> slots_;
+  std::uint64_t slot_mask_;
   int shift_;
   int symbol_bits_;
   int index_bits_;
-  /// A bit is set for each pair that is there, about one in fourteen: most pairs that aren't are told by what fits into
-  /// a second-level cache.
+  /// Bits are set for each pair that is there: pairs that aren't are told by what fits into a second-level cache.
   std::vector<std::uint64_t> filter_;
   int filter_shift_;
   /// Vocabularies of byte-level BPE number their tokens in the order of the merges: then the rank stands for

@@ -9,9 +9,16 @@
 
 namespace troupe::text {
 
+/// Where some tokens are in a token_buffer.
+struct token_range {
+  std::size_t begin = 0;
+  std::size_t count = 0;
+};
+
 /// Tokens in the making: room is asked for once for many, and written without a check.
 class token_buffer {
 public:
+  token_buffer() = default;
   explicit token_buffer(std::size_t expected) : tokens_(expected + 64) {}
 
   /// Where the next tokens go; at least `count` fit.
@@ -30,7 +37,11 @@ public:
   }
 
   std::size_t size() const { return size_; }
+  /// What it holds of memory.
+  std::size_t bytes() const { return tokens_.capacity() * sizeof(token_id); }
+  void clear() { size_ = 0; }
   std::span<const token_id> from(std::size_t begin) const { return {tokens_.data() + begin, size_ - begin}; }
+  std::span<const token_id> at(token_range r) const { return {tokens_.data() + r.begin, r.count}; }
 
   std::vector<token_id> take() && {
     tokens_.resize(size_);

@@ -14,9 +14,10 @@
 
 namespace troupe::text {
 
-/// The tokens of words that occurred lately, so that a model encodes each of them once. Of fixed size (3 MiB), for
+/// The tokens of words that occurred lately, so that a model encodes each of them once. Of fixed size (3.5 MiB), for
 /// one thread at a time. Short words with few tokens lie in sets of two, side by side in a cache line; the older
-/// one is forgotten for a new one. What needs more room, up to 31 bytes and 7 tokens, lies elsewhere.
+/// one is forgotten for a new one. What needs more room lies elsewhere, in slots of two sizes: 62 and 254 bytes for the
+/// word and its tokens.
 class word_cache {
 public:
   /// A word of at most 15 bytes, its length in the last byte: never 0.
@@ -74,24 +75,32 @@ public:
     std::ranges::copy(tokens, slots[0].tokens.begin());
   }
 
-  /// The tokens of any other word; nothing is there if `found` is false.
-  struct long_match {
-    bool found = false;
-    std::span<const token_id> tokens;
+  /// Where a word is looked for that is not short, or has more tokens than a short one.
+  struct long_place {
+    std::uint32_t middle;
+    std::uint32_t large;
   };
 
-  static std::size_t long_slot_of(std::string_view word);
-  void prefetch_long(std::size_t slot) const { __builtin_prefetch(&long_slots_[slot]); }
+  static long_place long_place_of(std::string_view word);
 
-  /// `slot`: long_slot_of(word).
-  long_match find_long(std::string_view word, std::size_t slot) const;
-  /// Does nothing if the word or its tokens need too much room.
-  void insert_long(std::string_view word, std::size_t slot, std::span<const token_id> tokens);
+  void prefetch_long(std::string_view word, long_place at) const {
+    // The large ones are few.
+    if (word.size() < sizeof(middle_slot))
+      __builtin_prefetch(&middle_slots_[at.middle]);
+  }
+
+  /// Appends the tokens of any other word to `to`. False if it isn't here.
+  bool find_long(std::string_view word, long_place at, token_buffer& to) const {
+    return middle_slots_[at.middle].find(word, to) || large_slots_[at.large].find(word, to);
+  }
+
+  /// Does nothing if the word and its tokens need too much room.
+  void insert_long(std::string_view word, long_place at, std::span<const token_id> tokens) {
+    if (!middle_slots_[at.middle].insert(word, tokens))
+      large_slots_[at.large].insert(word, tokens);
+  }
 
 private:
-  static constexpr std::size_t long_bytes_max = 31;
-  static constexpr std::size_t long_tokens_max = 7;
-
   struct short_slot {
     key word{};
     std::array<token_id, short_tokens_max> tokens{};
@@ -100,17 +109,40 @@ private:
   struct alignas(64) set {
     std::array<short_slot, 2> slots;
   };
+  /// A word from the beginning of its room on, and its tokens up to the end.
+  template <std::size_t Bytes>
   struct alignas(64) long_slot {
-    std::array<token_id, long_tokens_max> tokens{};
-    std::array<char, long_bytes_max> text{};
+    bool find(std::string_view word, token_buffer& to) const {
+      if (bytes != word.size() || std::memcmp(room.data(), word.data(), word.size()) != 0)
+        return false;
+      const auto token_bytes = count * sizeof(token_id);
+      std::memcpy(to.reserve(count), room.data() + room.size() - token_bytes, token_bytes);
+      to.commit(count);
+      return true;
+    }
+
+    bool insert(std::string_view word, std::span<const token_id> tokens) {
+      if (word.size() + tokens.size_bytes() > room.size())
+        return false;
+      bytes = static_cast<std::uint8_t>(word.size());
+      count = static_cast<std::uint8_t>(tokens.size());
+      std::memcpy(room.data(), word.data(), word.size());
+      std::memcpy(room.data() + room.size() - tokens.size_bytes(), tokens.data(), tokens.size_bytes());
+      return true;
+    }
+
+    /// 0: nothing is here.
     std::uint8_t bytes = 0;
-    std::uint32_t count = 0;
+    std::uint8_t count = 0;
+    std::array<char, Bytes - 2> room{};
   };
+  using middle_slot = long_slot<64>;
+  using large_slot = long_slot<256>;
 
   static constexpr int set_bits = 15;
   static constexpr std::size_t set_count = std::size_t{1} << set_bits;
-  static constexpr int long_bits = 14;
-  static constexpr std::size_t long_count = std::size_t{1} << long_bits;
+  static constexpr int middle_bits = 14;
+  static constexpr int large_bits = 11;
 
   static constexpr std::uint64_t swapped(std::uint64_t v) {
     std::uint64_t result = 0;
@@ -129,7 +161,8 @@ private:
   }();
 
   std::vector<set> sets_;
-  std::vector<long_slot> long_slots_;
+  std::vector<middle_slot> middle_slots_;
+  std::vector<large_slot> large_slots_;
 };
 
 } // namespace troupe::text

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "text/pipeline/bpe_model.hpp"
+#include "text/pipeline/token_buffer.hpp"
 #include "text/pipeline/unigram_model.hpp"
 #include "text/pipeline/word_cache.hpp"
 
@@ -18,9 +19,11 @@ struct workspace {
   bpe_model::workspace bpe;
   unigram_model::workspace unigram;
   std::string normalized;
+  /// Of the words of a batch that are not in the cache of short words.
+  token_buffer other_tokens;
 
   /// What the buffers beside the cache hold of memory.
-  std::size_t buffer_bytes() const { return bpe.bytes() + unigram.bytes() + normalized.capacity(); }
+  std::size_t buffer_bytes() const { return bpe.bytes() + unigram.bytes() + normalized.capacity() + other_tokens.bytes(); }
 };
 
 /// Workspaces that no call uses. At most 16 are kept, each with a cache of 3 MiB and buffers of at most 1 MiB, so that
@@ -44,6 +47,7 @@ public:
     if (w->buffer_bytes() > kept_buffer_bytes_max) {
       w->bpe = {};
       w->unigram = {};
+      w->other_tokens = {};
       std::string{}.swap(w->normalized); // an assignment would keep the memory
     }
     const std::lock_guard lock{mutex_};
