@@ -65,6 +65,11 @@ code_points decomposed(char32_t c, int options) {
   return result;
 }
 
+/// The first byte of several in UTF-8.
+constexpr std::size_t lead_byte(char32_t c) {
+  return c < 0x800 ? 0xC0 | c >> 6 : c < 0x10000 ? 0xE0 | c >> 12 : 0xF0 | c >> 18;
+}
+
 bool is_composed_again(char32_t c, code_points parts) {
   const auto n = utf8proc_normalize_utf32(parts.data(), static_cast<utf8proc_ssize_t>(parts.size()),
                                           static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
@@ -123,11 +128,16 @@ character_table::character_table() {
       pages_.insert(pages_.end(), content.begin(), content.end());
     page_of_[number_of_page] = found->second;
   }
-}
-
-const character_table& character_table::get() {
-  static const character_table instance;
-  return instance;
+  for (char32_t c = 0x80; c <= 0x10FFFF; ++c) {
+    const auto f = of(c);
+    if (f == 0)
+      continue;
+    if (c <= 0xFFFF && (f & letter) != 0)
+      letters_[c >> 6] |= std::uint64_t{1} << (c & 63);
+    for (const auto unsafe : {nfc_unsafe, nfd_unsafe, nfkc_unsafe, nfkd_unsafe})
+      if ((f & unsafe) != 0)
+        unsafe_leads_[index_of(unsafe)][lead_byte(c)] = 1;
+  }
 }
 
 } // namespace troupe::text

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -66,6 +67,22 @@ public:
 private:
   static constexpr std::uint32_t no_rank = 0x7FFF'FFFF;
 
+  using places = std::array<std::uint8_t, symbols_max + 2>;
+
+  static constexpr places initial_next = [] {
+    places result{};
+    for (std::size_t i = 0; i < result.size(); ++i)
+      result[i] = static_cast<std::uint8_t>(i + 1);
+    return result;
+  }();
+
+  static constexpr places initial_previous = [] {
+    places result{};
+    for (std::size_t i = 1; i < result.size(); ++i)
+      result[i] = static_cast<std::uint8_t>(i - 1);
+    return result;
+  }();
+
   /// Symbols in their places, from 1 on, with a border on both sides; those that are merged away are skipped by `next`
   /// and `previous`.
   class lane {
@@ -74,18 +91,13 @@ private:
 
     void begin(std::size_t count, const merge_table& merges, token_id border) {
       count_ = count;
-      padded_ = (count + 4) / 4 * 4;
+      padded_ = (count + 16) / 16 * 16;
       symbols_[0] = symbols_[count + 1] = border;
       for (std::size_t i = 1; i < count; ++i)
         probes_[i] = merges.start(symbols_[i], symbols_[i + 1]);
-      for (std::size_t i = 1; i <= count; ++i) {
-        next_[i] = static_cast<std::uint8_t>(i + 1);
-        previous_[i + 1] = static_cast<std::uint8_t>(i);
-      }
-      previous_[1] = 0;
-      ranks_[0] = no_rank;
-      for (std::size_t i = count; i < padded_; ++i)
-        ranks_[i] = no_rank;
+      next_ = initial_next;
+      previous_ = initial_previous;
+      std::fill(ranks_.data(), ranks_.data() + padded_, no_rank);
       is_new_ = true;
     }
 
@@ -134,24 +146,25 @@ private:
     /// The place of the first pair of the lowest rank; padded_ if no pair merges.
     std::size_t find_best() const {
 #if defined(__SSE2__)
-      const auto* all = reinterpret_cast<const __m128i*>(ranks_.data());
-      auto least = _mm_load_si128(all);
-      for (std::size_t i = 1; i < padded_ / 4; ++i) {
-        const auto some = _mm_load_si128(all + i);
-        const auto is_more = _mm_cmpgt_epi32(least, some);
-        least = _mm_or_si128(_mm_and_si128(is_more, some), _mm_andnot_si128(is_more, least));
-      }
-      const auto min_of = [](__m128i a, __m128i b) {
+      const auto least_of = [](__m128i a, __m128i b) {
         const auto is_more = _mm_cmpgt_epi32(a, b);
         return _mm_or_si128(_mm_and_si128(is_more, b), _mm_andnot_si128(is_more, a));
       };
-      least = min_of(least, _mm_shuffle_epi32(least, 0x4E));
-      least = min_of(least, _mm_shuffle_epi32(least, 0xB1));
+      const auto at = [&](std::size_t i) { return _mm_load_si128(reinterpret_cast<const __m128i*>(&ranks_[i])); };
+      auto least = _mm_set1_epi32(static_cast<int>(no_rank));
+      for (std::size_t i = 0; i < padded_; i += 16)
+        least = least_of(least, least_of(least_of(at(i), at(i + 4)), least_of(at(i + 8), at(i + 12))));
+      least = least_of(least, _mm_shuffle_epi32(least, 0x4E));
+      least = least_of(least, _mm_shuffle_epi32(least, 0xB1));
       if (_mm_cvtsi128_si32(least) == static_cast<int>(no_rank))
         return padded_;
-      for (std::size_t i = 0;; ++i)
-        if (const auto hits = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_load_si128(all + i), least))))
-          return 4 * i + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(hits)));
+      const auto hits_at = [&](std::size_t i) { return _mm_cmpeq_epi32(at(i), least); };
+      for (std::size_t i = 0;; i += 16) {
+        const auto hits = _mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(hits_at(i), hits_at(i + 4)),
+                                                            _mm_packs_epi32(hits_at(i + 8), hits_at(i + 12))));
+        if (hits != 0)
+          return i + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(hits)));
+      }
 #else
       const auto* best = std::min_element(ranks_.data(), ranks_.data() + padded_);
       return *best == no_rank ? padded_ : static_cast<std::size_t>(best - ranks_.data());
@@ -159,14 +172,14 @@ private:
     }
 
     std::size_t count_ = 0;
-    /// The least multiple of 4 that is more than count_.
+    /// The least multiple of 16 that is more than count_.
     std::size_t padded_ = 0;
     std::array<token_id, symbols_max + 2> symbols_;
     /// Of each symbol with the one behind it.
-    alignas(16) std::array<std::uint32_t, symbols_max + 4> ranks_;
-    std::array<token_id, symbols_max + 4> results_;
-    std::array<std::uint8_t, symbols_max + 2> next_;
-    std::array<std::uint8_t, symbols_max + 2> previous_;
+    alignas(16) std::array<std::uint32_t, symbols_max + 16> ranks_;
+    std::array<token_id, symbols_max + 1> results_;
+    places next_;
+    places previous_;
     /// Look-ups that have begun: all pairs of a new word, else those of the last merge.
     std::array<merge_table::probe, symbols_max> probes_;
     merge_table::probe with_before_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/pipeline/normalizer.hpp"
 
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 
 #include <utf8proc.h>
@@ -29,52 +29,51 @@ form_properties properties_of(normal_form form) {
   return {character_table::nfkd_unsafe, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT};
 }
 
-/// Behind the ASCII characters from `at` on.
-std::size_t end_of_ascii(std::string_view text, std::size_t at) {
-  for (; text.size() - at >= 8; at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + at, 8);
-    if ((word & 0x8080'8080'8080'8080) != 0)
-      break;
-  }
-  while (at < text.size() && static_cast<std::uint8_t>(text[at]) < 0x80)
-    ++at;
-  return at;
-}
-
 /// A piece of a text that is normalized by itself: what comes before and behind cannot change it.
 struct unsafe_piece {
   std::size_t begin;
   std::size_t end;
 };
 
+/// Where the character that ends before `end` begins, but not before `from`; `end` itself if the bytes are not UTF-8.
+std::size_t begin_of_last(std::string_view text, std::size_t from, std::size_t end) {
+  for (std::size_t bytes = 1; bytes <= std::min<std::size_t>(4, end - from); ++bytes) {
+    const auto c = read_char(text.substr(0, end), end - bytes);
+    if (c.state == utf8_state::valid && c.bytes == bytes)
+      return end - bytes;
+  }
+  return end;
+}
+
 /// The first such piece at `from` or behind; empty and at the end of the text if there is none.
 unsafe_piece find_unsafe(std::string_view text, std::size_t from, character_table::flags unsafe) {
   const auto& table = character_table::get();
-  std::size_t base = from;
-  for (std::size_t at = from; at < text.size();) {
-    if (const auto end = end_of_ascii(text, at); end != at) {
-      base = end - 1;
-      at = end;
-      continue;
-    }
-    auto c = read_char(text, at);
-    if (c.state != utf8_state::valid) {
-      at += c.bytes;
-      base = at;
-      continue;
-    }
-    if ((table.of(c.code_point) & unsafe) == 0) {
-      base = at;
-      at += c.bytes;
-      continue;
-    }
-    for (; at < text.size(); at += c.bytes) {
-      c = read_char(text, at);
-      if (c.state != utf8_state::valid || (table.of(c.code_point) & unsafe) == 0)
+  const auto& leads = table.unsafe_leads(unsafe);
+  const auto may_be_unsafe = [&](std::size_t at) { return leads[static_cast<std::uint8_t>(text[at])]; };
+  const auto is_unsafe = [&](const utf8_char& c) {
+    return c.state == utf8_state::valid && (table.of(c.code_point) & unsafe) != 0;
+  };
+  for (auto at = from; at < text.size();) {
+    // Most texts have no such byte for long.
+    for (; text.size() - at >= 8; at += 8)
+      if ((may_be_unsafe(at) | may_be_unsafe(at + 1) | may_be_unsafe(at + 2) | may_be_unsafe(at + 3)
+           | may_be_unsafe(at + 4) | may_be_unsafe(at + 5) | may_be_unsafe(at + 6) | may_be_unsafe(at + 7))
+          != 0)
         break;
+    while (at < text.size() && may_be_unsafe(at) == 0)
+      ++at;
+    if (at == text.size())
+      break;
+    auto c = read_char(text, at);
+    if (!is_unsafe(c)) {
+      at += c.bytes;
+      continue;
     }
-    return {base, at};
+    const auto begin = begin_of_last(text, from, at);
+    do
+      at += c.bytes;
+    while (at < text.size() && is_unsafe(c = read_char(text, at)));
+    return {begin, at};
   }
   return {text.size(), text.size()};
 }

@@ -86,15 +86,43 @@ inline const char* end_of_ascii_letters(const char* p, const char* end) {
   return p;
 }
 
+/// Behind the letters of more than one byte that are at `p`.
+inline const char* end_of_long_letters(const char* p, const char* end) {
+  const auto& table = character_table::get();
+  const auto follows = [&](int i) { return (byte_at(p + i) & 0xC0) == 0x80; };
+  const auto low = [&](int i) { return byte_at(p + i) & 0x3Fu; };
+  while (p != end && byte_at(p) >= 0x80) {
+    const auto lead = byte_at(p);
+    if (lead >= 0xC2 && lead < 0xE0 && end - p > 1 && follows(1)) {
+      if (!table.is_letter((lead & 0x1Fu) << 6 | low(1)))
+        return p;
+      p += 2;
+    } else if (lead >= 0xE0 && lead < 0xF0 && end - p > 2 && follows(1) && follows(2)) {
+      // Surrogates are no letters; what is below U+0800 is ill-formed.
+      const auto c = (lead & 0x0Fu) << 12 | low(1) << 6 | low(2);
+      if (c < 0x800 || !table.is_letter(c))
+        return p;
+      p += 3;
+    } else {
+      const auto c = read_long(p, end);
+      if (!c.is(letter))
+        return p;
+      p += c.bytes;
+    }
+  }
+  return p;
+}
+
 inline const char* end_of_letters(const char* p, const char* end) {
   for (;;) {
-    p = end_of_ascii_letters(p, end);
-    if (p == end || byte_at(p) < 0x80)
+    if (p == end || byte_at(p) < 0x80) {
+      p = end_of_ascii_letters(p, end);
+      if (p == end || byte_at(p) < 0x80)
+        return p;
+    }
+    p = end_of_long_letters(p, end);
+    if (p == end || (ascii_flags[byte_at(p)] & letter) == 0)
       return p;
-    const auto c = read_long(p, end);
-    if (!c.is(letter))
-      return p;
-    p += c.bytes;
   }
 }
 
