@@ -46,6 +46,8 @@ public:
     }
     while (count > 0) {
       for (std::size_t i = 0; i < count; ++i)
+        lanes_[busy[i]].go_on_with_look_ups(merges);
+      for (std::size_t i = 0; i < count; ++i)
         lanes_[busy[i]].finish_look_ups(merges);
       for (std::size_t i = 0; i < count;) {
         const auto at = busy[i];
@@ -62,7 +64,7 @@ public:
     }
   }
 
-  static constexpr std::size_t lanes = 8;
+  static constexpr std::size_t lanes = 16;
 
 private:
   static constexpr std::uint32_t no_rank = 0x7FFF'FFFF;
@@ -99,6 +101,16 @@ private:
       previous_ = initial_previous;
       std::fill(ranks_.data(), ranks_.data() + padded_, no_rank);
       is_new_ = true;
+    }
+
+    void go_on_with_look_ups(const merge_table& merges) {
+      if (is_new_) {
+        for (std::size_t i = 1; i < count_; ++i)
+          merges.go_on(probes_[i]);
+        return;
+      }
+      merges.go_on(with_behind_);
+      merges.go_on(with_before_);
     }
 
     void finish_look_ups(const merge_table& merges) {

@@ -29,29 +29,37 @@ public:
   /// REQUIRES: fits(symbols, merges.size()), and every symbol is below `symbols`
   merge_table(const std::vector<bpe_merge>& merges, std::size_t symbols);
 
-  /// A pair on its way: memory has been asked for what find() reads.
+  /// A pair on its way, in three steps, between which memory has time: start() asks for what go_on() reads, and that for
+  /// what find() reads.
   struct probe {
     std::uint64_t pair = 0;
-    std::uint64_t slot = 0;
+    /// Of the pair; after go_on() the slot where the search begins.
+    std::uint64_t place = 0;
   };
 
   /// One of the two may be `symbols`, too, which has no merges.
   probe start(token_id left, token_id right) const {
     const auto pair = std::uint64_t{left} << symbol_bits_ | right;
     const auto hash = pair * multiplier;
-    const auto bits = filter_bits(hash);
-    const auto may_be_there = std::uint64_t{0} - static_cast<std::uint64_t>((filter_[hash >> filter_shift_] & bits) == bits);
-    // A pair that isn't there is looked for where that costs no load from memory: in the last slot, which is empty.
-    const auto slot = ((hash >> shift_) & may_be_there) | ((slot_mask_ + 1) & ~may_be_there);
-    __builtin_prefetch(&slots_[slot]);
-    return {pair, slot};
+    __builtin_prefetch(&filter_[hash >> filter_shift_]);
+    return {pair, hash};
+  }
+
+  void go_on(probe& p) const {
+    const auto bits = filter_bits(p.place);
+    const bool may_be_there = (filter_[p.place >> filter_shift_] & bits) == bits;
+    // Without a branch. What isn't there is looked for where that costs no load from memory: in the last slot, which is
+    // empty.
+    const auto mask = std::uint64_t{0} - static_cast<std::uint64_t>(may_be_there);
+    p.place = ((p.place >> shift_) & mask) | ((slot_mask_ + 1) & ~mask);
+    __builtin_prefetch(&slots_[p.place]);
   }
 
   /// With one branch for most pairs: which ones are there cannot be predicted.
   packed find(const probe& p) const {
-    auto slot = slots_[p.slot];
+    auto slot = slots_[p.place];
     // Ends, because a fifth of the slots are empty at least.
-    for (auto i = p.slot; static_cast<int>(slot >> index_bits_ != p.pair) & static_cast<int>(slot != empty);) {
+    for (auto i = p.place; static_cast<int>(slot >> index_bits_ != p.pair) & static_cast<int>(slot != empty);) {
       i = (i + 1) & slot_mask_;
       slot = slots_[i];
     }
@@ -59,7 +67,11 @@ public:
     return outcome(slot & ((std::uint64_t{1} << index_bits_) - 1) & found) | ~found;
   }
 
-  packed find(token_id left, token_id right) const { return find(start(left, right)); }
+  packed find(token_id left, token_id right) const {
+    auto p = start(left, right);
+    go_on(p);
+    return find(p);
+  }
 
 private:
   static constexpr std::uint64_t empty = ~std::uint64_t{0};
