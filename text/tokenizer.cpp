@@ -199,15 +199,14 @@ private:
       encode_new();
     // Between those that the cache of short words has, the others in their order.
     std::size_t at = 0;
-    std::size_t next_new = 0;
     for (std::size_t j = 0; j < others_count_; ++j) {
       const auto& other = others_[j];
       put_short(at, other.index);
       at = other.index + 1u;
-      const auto tokens = workspace_.other_tokens.at(other.is_new ? new_ranges_[next_new++] : other.tokens);
+      const auto tokens = workspace_.other_tokens.at(other.kind == other_kind::known ? other.tokens : new_ranges_[other.new_index]);
       std::ranges::copy(tokens, to_.reserve(tokens.size()));
       to_.commit(tokens.size());
-      if (!other.is_new)
+      if (other.kind != other_kind::first_time)
         continue;
       const auto word = batch.first[other.index];
       if (word.size() <= word_cache::short_bytes_max && tokens.size() <= word_cache::short_tokens_max)
@@ -240,15 +239,25 @@ private:
       cache.prefetch_long(word, other.place);
     }
     auto& to = workspace_.other_tokens;
+    // One more than the index of a new word, by its place.
+    std::array<std::uint16_t, size_max> new_at{};
     for (std::size_t j = 0; j < others_count_; ++j) {
       auto& other = others_[j];
       const auto word = batch.first[other.index];
       const auto begin = to.size();
-      other.is_new = !cache.find_long(word, other.place, to);
-      // Copied, because what is new may take its place in the cache.
-      other.tokens = {begin, to.size() - begin};
-      if (other.is_new)
+      if (cache.find_long(word, other.place, to)) {
+        // Copied, because what is new may take its place in the cache.
+        other.tokens = {begin, to.size() - begin};
+        other.kind = other_kind::known;
+        continue;
+      }
+      auto& same = new_at[other.place.middle % size_max];
+      other.kind = same != 0 && new_words_[same - 1u] == word ? other_kind::again : other_kind::first_time;
+      if (other.kind == other_kind::first_time) {
         new_words_[new_count_++] = word;
+        same = static_cast<std::uint16_t>(new_count_);
+      }
+      other.new_index = same - 1u;
     }
   }
 
@@ -280,12 +289,21 @@ private:
     std::array<token_id, word_cache::short_tokens_max + 1> tokens;
     std::uint32_t count;
   };
+  enum class other_kind : std::uint8_t {
+    known,
+    first_time,
+    /// New, but not for the first time in this batch.
+    again,
+  };
   struct other_word {
     /// In the batch.
     std::uint32_t index;
-    bool is_new;
+    other_kind kind;
     word_cache::long_place place;
+    /// If it is known.
     token_range tokens;
+    /// Of what is new.
+    std::size_t new_index;
   };
 
   const model& model_;

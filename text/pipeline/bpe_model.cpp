@@ -60,8 +60,9 @@ bpe_model::bpe_model(const tokenizer_description& d, word_alphabet alphabet)
       if (const auto found = characters_.find(c); found != characters_.end())
         single_[byte] = found->second;
   }
-  if (alphabet == word_alphabet::bytes)
-    settled_ = settled_characters{d, merges_, single_};
+  // A byte without a token vanishes, so that others touch.
+  if (alphabet == word_alphabet::bytes && std::ranges::find(single_, no_token) == single_.end())
+    settled_.emplace(d, merges_, single_);
 }
 
 // -- symbols --------------------------------------------------------------------------------------
@@ -109,20 +110,36 @@ token_id bpe_model::token_of(char32_t code_point) const {
   return found == characters_.end() ? no_token : found->second;
 }
 
+/// The symbols of a word where every byte has a token. Returns how many they are.
+std::size_t bpe_model::put_bytes(std::string_view word, token_id* to) const {
+  auto* const first = to;
+  for (std::size_t at = 0; at < word.size();) {
+    const auto byte = static_cast<std::uint8_t>(word[at]);
+    if (byte >= 0xC2) {
+      const auto c = read_char(word, at);
+      if (c.state == utf8_state::valid)
+        if (const auto token = settled_->find(word, at, c.code_point, c.bytes); token != settled_characters::none) {
+          *to++ = token;
+          at += c.bytes;
+          continue;
+        }
+    }
+    *to++ = single_[byte];
+    ++at;
+  }
+  return static_cast<std::size_t>(to - first);
+}
+
 void bpe_model::add_symbols(std::string_view word, workspace& w) const {
+  if (settled_) {
+    w.symbols.resize(word.size());
+    w.symbols.resize(put_bytes(word, w.symbols.data()));
+    return;
+  }
   w.symbols.clear();
   symbol_writer writer{*this, w.symbols};
   for (std::size_t at = 0; at < word.size();) {
     const auto byte = static_cast<std::uint8_t>(word[at]);
-    if (byte >= 0xC2 && alphabet_ == word_alphabet::bytes) {
-      const auto c = read_char(word, at);
-      if (const auto token = settled_.find(word, at, c.code_point, c.bytes);
-          token != settled_characters::none && c.state == utf8_state::valid) {
-        writer.add(token);
-        at += c.bytes;
-        continue;
-      }
-    }
     if (single_[byte] != no_token) {
       writer.add(single_[byte]);
       ++at;
@@ -224,6 +241,10 @@ void bpe_model::encode(std::span<const std::string_view> words, workspace& w, to
           finish(next, {&whole->second, 1});
           continue;
         }
+      if (settled_ && words[next].size() > 1 && words[next].size() <= symbols.size()) {
+        word_of[lane] = next;
+        return put_bytes(words[next++], symbols.data());
+      }
       add_symbols(words[next], w);
       if (w.symbols.size() > symbols.size())
         merge_many(w);

@@ -69,6 +69,7 @@ private:
 
   token_id token_of(char32_t code_point) const;
   void add_symbols(std::string_view word, workspace&) const;
+  std::size_t put_bytes(std::string_view word, token_id* to) const;
   void merge_many(workspace&) const;
   void push(std::span<const token_id> symbols, token_buffer& to) const;
 
@@ -80,8 +81,8 @@ private:
   /// Token of each byte's character, and of each ASCII character.
   std::array<token_id, 256> single_{};
   std::unordered_map<char32_t, token_id> characters_;
-  /// Of byte-level BPE.
-  settled_characters settled_;
+  /// Of byte-level BPE, where every byte has a token.
+  std::optional<settled_characters> settled_;
   /// Tokens that stand for bytes of what has no token.
   std::array<token_id, 256> byte_tokens_{};
   std::vector<std::string> virtual_characters_;

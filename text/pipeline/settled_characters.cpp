@@ -27,9 +27,6 @@ bool ends_character(std::string_view bytes) {
 
 settled_characters::settled_characters(const tokenizer_description& d, const merge_table& merges,
                                        const std::array<token_id, 256>& bytes) {
-  // A byte without a token vanishes, so that others touch.
-  if (std::ranges::find(bytes, none) != bytes.end())
-    return;
   std::vector<std::string> decoded;
   decoded.reserve(d.tokens.size());
   for (const auto& token : d.tokens)

@@ -25,8 +25,7 @@ class settled_characters {
 public:
   static constexpr token_id none = ~token_id{0};
 
-  settled_characters() = default;
-  /// `bytes` has the token of each byte, or `none`.
+  /// `bytes` has the token of each byte.
   settled_characters(const tokenizer_description&, const merge_table&, const std::array<token_id, 256>& bytes);
 
   /// The token of the character, if it is settled in `word` at `at`. REQUIRES: that is where it stands
