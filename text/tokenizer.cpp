@@ -197,6 +197,8 @@ private:
     find_known(batch, keys, sets);
     if (new_count_ > 0)
       encode_new();
+    // What is copied of the last word may be more than it has.
+    workspace_.other_tokens.reserve(few_tokens);
     // Between those that the cache of short words has, the others in their order.
     std::size_t at = 0;
     for (std::size_t j = 0; j < others_count_; ++j) {
@@ -204,8 +206,7 @@ private:
       put_short(at, other.index);
       at = other.index + 1u;
       const auto tokens = workspace_.other_tokens.at(other.kind == other_kind::known ? other.tokens : new_ranges_[other.new_index]);
-      std::ranges::copy(tokens, to_.reserve(tokens.size()));
-      to_.commit(tokens.size());
+      put(tokens);
       if (other.kind != other_kind::first_time)
         continue;
       const auto word = batch.first[other.index];
@@ -273,6 +274,17 @@ private:
     }
   }
 
+  void put(std::span<const token_id> tokens) {
+    constexpr auto few = few_tokens;
+    auto* place = to_.reserve(std::max(tokens.size(), few));
+    if (tokens.size() <= few)
+      for (std::size_t i = 0; i < few; ++i)
+        place[i] = tokens.data()[i];
+    else
+      std::ranges::copy(tokens, place);
+    to_.commit(tokens.size());
+  }
+
   /// Puts down the tokens of words that are all in the cache of short words.
   void put_short(std::size_t begin, std::size_t end) {
     auto* place = to_.reserve((end - begin) * word_cache::short_tokens_max + 1);
@@ -284,6 +296,9 @@ private:
     }
     to_.commit(static_cast<std::size_t>(place - first));
   }
+
+  /// So many tokens are copied of words that have no more: the compiler knows the number.
+  static constexpr std::size_t few_tokens = 8;
 
   struct known_word {
     std::array<token_id, word_cache::short_tokens_max + 1> tokens;

@@ -41,7 +41,7 @@ public:
   word_batch& operator=(const word_batch&) = delete;
 
 protected:
-  static constexpr std::size_t size_max = 256;
+  static constexpr std::size_t size_max = 512;
 
   struct words {
     const std::string_view* first;

@@ -109,14 +109,17 @@ private:
   struct alignas(64) set {
     std::array<short_slot, 2> slots;
   };
-  /// A word from the beginning of its room on, and its tokens up to the end.
+  /// Tokens, and behind them their word.
   template <std::size_t Bytes>
   struct alignas(64) long_slot {
     bool find(std::string_view word, token_buffer& to) const {
-      if (bytes != word.size() || std::memcmp(room.data(), word.data(), word.size()) != 0)
+      if (bytes != word.size() || !equal(room.data() + count * sizeof(token_id), word))
         return false;
-      const auto token_bytes = count * sizeof(token_id);
-      std::memcpy(to.reserve(count), room.data() + room.size() - token_bytes, token_bytes);
+      // Most have few: then the number of bytes is one that the compiler knows.
+      if (count <= few_tokens)
+        std::memcpy(to.reserve(few_tokens), room.data(), few_tokens * sizeof(token_id));
+      else
+        std::memcpy(to.reserve(count), room.data(), count * sizeof(token_id));
       to.commit(count);
       return true;
     }
@@ -126,16 +129,33 @@ private:
         return false;
       bytes = static_cast<std::uint8_t>(word.size());
       count = static_cast<std::uint8_t>(tokens.size());
-      std::memcpy(room.data(), word.data(), word.size());
-      std::memcpy(room.data() + room.size() - tokens.size_bytes(), tokens.data(), tokens.size_bytes());
+      std::memcpy(room.data(), tokens.data(), tokens.size_bytes());
+      std::memcpy(room.data() + tokens.size_bytes(), word.data(), word.size());
       return true;
     }
+
+    static constexpr std::size_t few_tokens = 8;
 
     /// 0: nothing is here.
     std::uint8_t bytes = 0;
     std::uint8_t count = 0;
     std::array<char, Bytes - 2> room{};
   };
+
+  static std::uint64_t load(const char* p) {
+    std::uint64_t result = 0;
+    std::memcpy(&result, p, sizeof result);
+    return result;
+  }
+
+  static bool equal(const char* known, std::string_view word) {
+    const auto n = word.size();
+    if (n < 16 || n > 32)
+      return std::memcmp(known, word.data(), n) == 0;
+    const auto differs = [&](std::size_t i) { return load(known + i) ^ load(word.data() + i); };
+    return (differs(0) | differs(8) | differs(n - 16) | differs(n - 8)) == 0;
+  }
+
   using middle_slot = long_slot<64>;
   using large_slot = long_slot<256>;
 
