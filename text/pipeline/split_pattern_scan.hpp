@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #if defined(__SSE2__)
@@ -86,9 +87,25 @@ inline const char* end_of_ascii_letters(const char* p, const char* end) {
   return p;
 }
 
+/// Behind the letters from U+0400 to U+047F that are at `p`, four at a time.
+inline const char* end_of_cyrillic(const char* p, const char* end) {
+  if constexpr (std::endian::native == std::endian::little)
+    while (end - p >= 8) {
+      std::uint64_t bytes = 0;
+      std::memcpy(&bytes, p, 8);
+      // Each has D0 or D1 and a continuation byte.
+      const auto differs = (bytes & 0xC0FE'C0FE'C0FE'C0FE) ^ 0x80D0'80D0'80D0'80D0;
+      if (differs != 0)
+        return p + std::countr_zero(differs) / 16 * 2;
+      p += 8;
+    }
+  return p;
+}
+
 /// Behind the letters of more than one byte that are at `p`.
 inline const char* end_of_long_letters(const char* p, const char* end) {
   const auto& table = character_table::get();
+  p = end_of_cyrillic(p, end);
   const auto follows = [&](int i) { return (byte_at(p + i) & 0xC0) == 0x80; };
   const auto low = [&](int i) { return byte_at(p + i) & 0x3Fu; };
   while (p != end && byte_at(p) >= 0x80) {
@@ -220,17 +237,22 @@ const char* end_of_rest(const char* p, const char* end, const character& first, 
 template <int NumbersMax, letter_case Case>
 struct qwen2 {
   static const char* end_of_match(const char* p, const char* end) {
+    if (byte_at(p) >= 0x80)
+      if (const auto* letters_end = end_of_letters(p, end); letters_end != p)
+        return letters_end;
     const auto first = read(p, end);
     if (first.is(letter))
-      return end_of_letters(p + first.bytes, end);
+      return end_of_letters(p + 1, end);
     if (first.code_point == '\'')
       if (const auto n = contraction_bytes<Case>(p, end))
         return p + n;
     if (first.is(number))
       return end_of_numbers(p, end, NumbersMax);
-    if (!first.is_line_break())
-      if (const auto second = read(p + first.bytes, end); second.is(letter))
-        return end_of_letters(p + first.bytes + second.bytes, end);
+    if (!first.is_line_break()) {
+      const auto* letters = p + first.bytes;
+      if (const auto* letters_end = end_of_letters(letters, end); letters_end != letters)
+        return letters_end;
+    }
     return end_of_rest(p, end, first, [](char c) { return c == '\n' || c == '\r'; });
   }
 };
