@@ -5,7 +5,6 @@
 #include <array>
 #include <cassert>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <unordered_set>
 #include <utility>
@@ -17,12 +16,11 @@
 #include "text/pipeline/piece_table.hpp"
 #include "text/pipeline/pre_tokenizer.hpp"
 #include "text/pipeline/text_growth.hpp"
+#include "text/pipeline/word_encoder.hpp"
 #include "text/pipeline/workspace.hpp"
 #include "text/vocabulary_description.hpp"
 
 namespace troupe::text {
-
-using model = std::variant<bpe_model, unigram_model>;
 
 struct tokenizer::content {
   /// Added tokens, as they are found in a text and in a normalized text: those that are found in every text, and
@@ -32,10 +30,10 @@ struct tokenizer::content {
     added_token_finder normalized;
   };
 
-  content(model m, normalizer n, pre_tokenizer p, piece_table t)
+  content(word_model m, normalizer n, pre_tokenizer p, piece_table t)
     : encoder(std::move(m)), normal(std::move(n)), words(std::move(p)), pieces(std::move(t)) {}
 
-  model encoder;
+  word_model encoder;
   normalizer normal;
   pre_tokenizer words;
   piece_table pieces;
@@ -178,160 +176,6 @@ std::vector<added_token> chosen(const std::vector<added_token>& added, bool norm
 
 // -- encoding -------------------------------------------------------------------------------------
 
-/// Words to tokens, each word of the text but once where the cache remembers it.
-class word_encoder final : public word_batch {
-public:
-  word_encoder(const model& m, workspace& w, token_buffer& to) : model_(m), workspace_(w), to_(to) {}
-
-private:
-  void take(words batch) override {
-    keys_of_batch keys;
-    sets_of_batch sets;
-    auto& cache = workspace_.cache;
-    for (std::size_t i = 0; i < batch.count; ++i)
-      if (const auto word = batch.first[i]; word.size() <= word_cache::short_bytes_max) {
-        keys[i] = word_cache::key_of(word, batch.readable_end);
-        sets[i] = word_cache::set_of(keys[i]);
-        cache.prefetch(sets[i]);
-      }
-    find_known(batch, keys, sets);
-    if (new_count_ > 0)
-      encode_new();
-    // What is copied of the last word may be more than it has.
-    workspace_.other_tokens.reserve(few_tokens);
-    // Between those that the cache of short words has, the others in their order.
-    std::size_t at = 0;
-    for (std::size_t j = 0; j < others_count_; ++j) {
-      const auto& other = others_[j];
-      put_short(at, other.index);
-      at = other.index + 1u;
-      const auto tokens = workspace_.other_tokens.at(other.kind == other_kind::known ? other.tokens : new_ranges_[other.new_index]);
-      put(tokens);
-      if (other.kind != other_kind::first_time)
-        continue;
-      const auto word = batch.first[other.index];
-      if (word.size() <= word_cache::short_bytes_max && tokens.size() <= word_cache::short_tokens_max)
-        cache.insert_short(keys[other.index], sets[other.index], tokens);
-      else
-        cache.insert_long(word, other.place, tokens);
-    }
-    put_short(at, batch.count);
-  }
-
-  using keys_of_batch = std::array<word_cache::key, size_max>;
-  using sets_of_batch = std::array<std::size_t, size_max>;
-
-  /// Looks up all words: those that the cache of short words does not have become `others`, those that are not in the
-  /// cache at all new words.
-  void find_known(words batch, const keys_of_batch& keys, const sets_of_batch& sets) {
-    const auto& cache = workspace_.cache;
-    others_count_ = new_count_ = 0;
-    workspace_.other_tokens.clear();
-    for (std::size_t i = 0; i < batch.count; ++i) {
-      const auto word = batch.first[i];
-      const auto count =
-        word.size() <= word_cache::short_bytes_max ? cache.find_short(keys[i], sets[i], known_[i].tokens.data()) : -1;
-      known_[i].count = static_cast<std::uint32_t>(count);
-      if (count >= 0)
-        continue;
-      auto& other = others_[others_count_++];
-      other.index = static_cast<std::uint32_t>(i);
-      other.place = word_cache::long_place_of(word);
-      cache.prefetch_long(word, other.place);
-    }
-    auto& to = workspace_.other_tokens;
-    // One more than the index of a new word, by its place.
-    std::array<std::uint16_t, size_max> new_at{};
-    for (std::size_t j = 0; j < others_count_; ++j) {
-      auto& other = others_[j];
-      const auto word = batch.first[other.index];
-      const auto begin = to.size();
-      if (cache.find_long(word, other.place, to)) {
-        // Copied, because what is new may take its place in the cache.
-        other.tokens = {begin, to.size() - begin};
-        other.kind = other_kind::known;
-        continue;
-      }
-      auto& same = new_at[other.place.middle % size_max];
-      other.kind = same != 0 && new_words_[same - 1u] == word ? other_kind::again : other_kind::first_time;
-      if (other.kind == other_kind::first_time) {
-        new_words_[new_count_++] = word;
-        same = static_cast<std::uint16_t>(new_count_);
-      }
-      other.new_index = same - 1u;
-    }
-  }
-
-  void encode_new() {
-    const auto new_words = std::span{new_words_}.first(new_count_);
-    if (const auto* bpe = std::get_if<bpe_model>(&model_))
-      return bpe->encode(new_words, workspace_.bpe, workspace_.other_tokens, new_ranges_);
-    auto& to = workspace_.other_tokens;
-    for (std::size_t i = 0; i < new_count_; ++i) {
-      const auto begin = to.size();
-      std::get<unigram_model>(model_).encode(new_words[i], workspace_.unigram, to);
-      new_ranges_[i] = {begin, to.size() - begin};
-    }
-  }
-
-  void put(std::span<const token_id> tokens) {
-    constexpr auto few = few_tokens;
-    auto* place = to_.reserve(std::max(tokens.size(), few));
-    if (tokens.size() <= few)
-      for (std::size_t i = 0; i < few; ++i)
-        place[i] = tokens.data()[i];
-    else
-      std::ranges::copy(tokens, place);
-    to_.commit(tokens.size());
-  }
-
-  /// Puts down the tokens of words that are all in the cache of short words.
-  void put_short(std::size_t begin, std::size_t end) {
-    auto* place = to_.reserve((end - begin) * word_cache::short_tokens_max + 1);
-    auto* const first = place;
-    for (auto i = begin; i < end; ++i) {
-      // One more than there can be: a copy of 16 bytes.
-      std::memcpy(place, known_[i].tokens.data(), sizeof known_[i].tokens);
-      place += known_[i].count;
-    }
-    to_.commit(static_cast<std::size_t>(place - first));
-  }
-
-  /// So many tokens are copied of words that have no more: the compiler knows the number.
-  static constexpr std::size_t few_tokens = 8;
-
-  struct known_word {
-    std::array<token_id, word_cache::short_tokens_max + 1> tokens;
-    std::uint32_t count;
-  };
-  enum class other_kind : std::uint8_t {
-    known,
-    first_time,
-    /// New, but not for the first time in this batch.
-    again,
-  };
-  struct other_word {
-    /// In the batch.
-    std::uint32_t index;
-    other_kind kind;
-    word_cache::long_place place;
-    /// If it is known.
-    token_range tokens;
-    /// Of what is new.
-    std::size_t new_index;
-  };
-
-  const model& model_;
-  workspace& workspace_;
-  token_buffer& to_;
-  std::array<known_word, size_max> known_;
-  std::array<other_word, size_max> others_;
-  std::size_t others_count_ = 0;
-  std::array<std::string_view, size_max> new_words_;
-  std::array<token_range, size_max> new_ranges_;
-  std::size_t new_count_ = 0;
-};
-
 /// Calls token(id) for each added token in `text` and plain(text, is_first) for what lies between, in order.
 template <class Token, class Plain>
 void for_each_part(const added_token_finder& finder, std::string_view text, Token token, Plain plain) {
@@ -378,14 +222,14 @@ expected<tokenizer, error> tokenizer::make(tokenizer_description d) {
   if (words->words_are_bytes() && !is_bpe)
     words->append_byte_alphabet();
   if (is_bpe) {
-    const bpe_model bpe{d, words->words_are_bytes() ? word_alphabet::bytes : word_alphabet::characters};
+    bpe_model bpe{d, words->words_are_bytes() ? word_alphabet::bytes : word_alphabet::characters};
     if (auto cut = bpe.find_cut(d))
       words->append(*std::move(cut));
-    auto result = std::make_unique<content>(model{bpe}, *std::move(normal), *std::move(words), *std::move(pieces));
+    auto result = std::make_unique<content>(word_model{std::move(bpe)}, *std::move(normal), *std::move(words), *std::move(pieces));
     return finished(std::move(result), d);
   }
   return finished(
-    std::make_unique<content>(model{unigram_model{d}}, *std::move(normal), *std::move(words), *std::move(pieces)), d);
+    std::make_unique<content>(word_model{unigram_model{d}}, *std::move(normal), *std::move(words), *std::move(pieces)), d);
 }
 
 tokenizer tokenizer::finished(std::unique_ptr<content> c, const tokenizer_description& d) {

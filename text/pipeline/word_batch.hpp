@@ -40,8 +40,9 @@ public:
   word_batch(const word_batch&) = delete;
   word_batch& operator=(const word_batch&) = delete;
 
-protected:
   static constexpr std::size_t size_max = 512;
+
+protected:
 
   struct words {
     const std::string_view* first;
