@@ -25,7 +25,8 @@ public:
     std::uint64_t low;
     std::uint64_t high;
 
-    friend bool operator==(const key&, const key&) = default;
+    /// Without a branch for the half that differs.
+    friend bool operator==(const key& a, const key& b) { return ((a.low ^ b.low) | (a.high ^ b.high)) == 0; }
   };
 
   static constexpr std::size_t short_bytes_max = 15;
@@ -59,7 +60,8 @@ public:
   /// or -1 if the word isn't here.
   int find_short(const key& k, std::size_t set, token_id* to) const {
     const auto& slots = sets_[set].slots;
-    const auto& slot = slots[0].word == k ? slots[0] : slots[1];
+    // Which of the two has it cannot be predicted.
+    const auto& slot = slots[static_cast<std::size_t>(slots[0].word != k)];
     if (slot.word != k)
       return -1;
     std::memcpy(to, slot.tokens.data(), sizeof slot.tokens);
