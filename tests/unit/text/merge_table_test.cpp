@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -42,6 +43,16 @@ TEST_CASE("every pair is found with its rank and result, whether or not results 
       known.emplace(std::pair{left, right}, merge_table::packed{merges.back().rank} << 32 | merges.back().result);
     }
     CHECK(known.size() < merges.size()); // of two merges of one pair the first counts
+    const merge_table table{merges, symbols};
+    check_stripe(table, known);
+    // The border of a word has no merges.
+    for (token_id symbol = 0; symbol < symbols; ++symbol)
+      CHECK((table.find(symbol, symbols) & table.find(symbols, symbol)) == merge_table::none);
+    // As files list them whose last merge of a pair counts.
+    std::ranges::reverse(merges);
+    known.clear();
+    for (const auto& m : merges)
+      known.emplace(std::pair{m.left, m.right}, merge_table::packed{m.rank} << 32 | m.result);
     check_stripe({merges, symbols}, known);
   }
   check_stripe({{}, symbols}, {});

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/splitmix64.hpp"
+#include "text/pipeline/character_table.hpp"
 #include "text/pipeline/pattern_matcher.hpp"
 #include "text/pipeline/regex_translation.hpp"
 #include "text/unicode.hpp"
@@ -43,7 +44,8 @@ std::string random_text(test::splitmix64& random) {
   static constexpr std::string_view common = "aAbzZsStTdDmMlLrReEvV019 .,-/'\n\r\t";
   static constexpr char32_t others[] = {0xE9,   0xC9,   0x1C5,  0x17F,  0x2B0,  0x5D0,   0x3042,  0x4E00,
                                         0x301,  0x903,  0x20DD, 0xBD,   0x665,  0xA0,    0x3000,  0x85,
-                                        0x2028, 0x200B, 0x180E, 0x2019, 0x20AC, 0x1F600, 0x10400, 0x1D7CE};
+                                        0x2028, 0x200B, 0x180E, 0x2019, 0x20AC, 0x1F600, 0x10400, 0x1D7CE,
+                                        0x400,  0x43E,  0x47F,  0x482,  0xAC00, 0xD7A3,  0xE01};
   std::string text;
   for (auto n = 1 + random.below(24); n > 0; --n)
     if (random.below(3) != 0)
@@ -70,6 +72,38 @@ TEST_CASE("a pattern that is compiled by hand cuts as its regular expression doe
         CHECK(by_hand(pattern, text) == expected);
       }
     }
+  }
+}
+
+TEST_CASE("a word ends at the first character that is no letter, whatever it is") {
+  const auto& table = character_table::get();
+  for (const std::string letters : {"a", "é", "пять", "десять", "二", "한국"})
+    for (char32_t c = 0; c <= 0x10FFFF; c += c < 0x3000 ? 1 : 7) {
+      if (c >= 0xD800 && c < 0xE000)
+        continue;
+      const auto more = to_utf8(c) + "я";
+      const bool is_letter = (table.of(c) & character_table::letter) != 0;
+      if (end_of_match(split_pattern::gpt2, letters + more, 0) != letters.size() + (is_letter ? more.size() : 0))
+        FAIL("U+" << std::hex << static_cast<std::uint32_t>(c) << " behind " << letters);
+    }
+}
+
+TEST_CASE("bytes that are not UTF-8 end a word") {
+  test::splitmix64 random{5};
+  constexpr std::string_view bytes = "a\xD0\xB6\xD1\x8F\xE4\xB8\xAD\xED\x9E\xA3\xA0\xE0\xC2\xF0\x90\xFF";
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text = "жа";
+    for (auto n = random.below(20); n > 0; --n)
+      text += bytes[random.below(bytes.size())];
+    std::size_t end = 0;
+    while (end < text.size()) {
+      const auto c = read_any_char(text, end);
+      if (c.state != utf8_state::valid || (character_table::get().of(c.code_point) & character_table::letter) == 0)
+        break;
+      end += c.bytes;
+    }
+    if (end_of_match(split_pattern::gpt2, text, 0) != end)
+      FAIL("round " << round);
   }
 }
 

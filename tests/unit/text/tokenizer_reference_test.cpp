@@ -167,6 +167,32 @@ TEST_CASE("random bytes survive encoding and decoding") {
   }
 }
 
+TEST_CASE("words have the tokens that each of them has alone, however many there are and whatever came before") {
+  std::mt19937 random{4};
+  for (int round = 0; round < 10; ++round) {
+    const auto vocabulary = byte_level_vocabulary(random_merges(random, "abc", 40));
+    const auto one_by_one = make_tokenizer(vocabulary);
+    const auto t = make_tokenizer(vocabulary);
+    // Short ones, some of them again and again, and some that no cache has room for.
+    std::vector<std::string> words;
+    for (int i = 0; i < 2000; ++i) {
+      const bool is_again = !words.empty() && random() % 4 == 0;
+      words.push_back(is_again ? words[random() % words.size()]
+                               : 'a' + random_text(random, "abc", i % 50 == 0 ? 400 : i % 5 == 0 ? 40 : 9));
+    }
+    std::string text;
+    ids expected;
+    for (const auto& word : words) {
+      const auto alone = one_by_one.encode(word).value();
+      expected.insert(expected.end(), alone.begin(), alone.end());
+      expected.push_back('.');
+      text += word + '.';
+    }
+    CHECK(t.encode(text).value() == expected);
+    CHECK(t.encode(text).value() == expected);
+  }
+}
+
 TEST_CASE("a word of a megabyte takes no quadratic time") {
   // Quadratic algorithms need minutes for this; the bound is far from what is needed (well under a second).
   const std::string word(1'000'000, 'a');
