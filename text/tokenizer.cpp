@@ -225,11 +225,13 @@ expected<tokenizer, error> tokenizer::make(tokenizer_description d) {
     bpe_model bpe{d, words->words_are_bytes() ? word_alphabet::bytes : word_alphabet::characters};
     if (auto cut = bpe.find_cut(d))
       words->append(*std::move(cut));
-    auto result = std::make_unique<content>(word_model{std::move(bpe)}, *std::move(normal), *std::move(words), *std::move(pieces));
+    auto result =
+      std::make_unique<content>(word_model{std::move(bpe)}, *std::move(normal), *std::move(words), *std::move(pieces));
     return finished(std::move(result), d);
   }
   return finished(
-    std::make_unique<content>(word_model{unigram_model{d}}, *std::move(normal), *std::move(words), *std::move(pieces)), d);
+    std::make_unique<content>(word_model{unigram_model{d}}, *std::move(normal), *std::move(words), *std::move(pieces)),
+    d);
 }
 
 tokenizer tokenizer::finished(std::unique_ptr<content> c, const tokenizer_description& d) {

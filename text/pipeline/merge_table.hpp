@@ -29,8 +29,8 @@ public:
   /// REQUIRES: fits(symbols, merges.size()), and every symbol is below `symbols`
   merge_table(const std::vector<bpe_merge>& merges, std::size_t symbols);
 
-  /// A pair on its way, in three steps, between which memory has time: start() asks for what go_on() reads, and that for
-  /// what find() reads.
+  /// A pair on its way, in three steps, between which memory has time: start() asks for what go_on() reads, and that
+  /// for what find() reads.
   struct probe {
     std::uint64_t pair = 0;
     /// Of the pair; after go_on() the slot where the search begins.

@@ -43,7 +43,6 @@ public:
   static constexpr std::size_t size_max = 512;
 
 protected:
-
   struct words {
     const std::string_view* first;
     std::size_t count;

@@ -23,7 +23,8 @@ word_cache::long_place word_cache::long_place_of(std::string_view word) {
     // From both ends, without a loop for most words.
     for (std::size_t at = 16; n > 32 && at + 16 < n; at += 8)
       add(load(word.data() + at));
-    const auto middle = load(word.data() + (n < 16 ? 0 : n - 16)) ^ std::rotl(load(word.data() + std::min<std::size_t>(8, n - 8)), 21);
+    const auto middle =
+      load(word.data() + (n < 16 ? 0 : n - 16)) ^ std::rotl(load(word.data() + std::min<std::size_t>(8, n - 8)), 21);
     add(load(word.data()) * 0xD6E8FEB86659FD93u ^ load(word.data() + n - 8));
     add(middle);
   }

@@ -31,6 +31,8 @@ public:
 
   static constexpr std::size_t short_bytes_max = 15;
   static constexpr std::size_t short_tokens_max = 3;
+  /// Of a word that has no more, so many tokens are copied: a number that the compiler knows.
+  static constexpr std::size_t few_tokens = 8;
 
   word_cache();
 
@@ -117,7 +119,6 @@ private:
     bool find(std::string_view word, token_buffer& to) const {
       if (bytes != word.size() || !equal(room.data() + count * sizeof(token_id), word))
         return false;
-      // Most have few: then the number of bytes is one that the compiler knows.
       if (count <= few_tokens)
         std::memcpy(to.reserve(few_tokens), room.data(), few_tokens * sizeof(token_id));
       else
@@ -135,8 +136,6 @@ private:
       std::memcpy(room.data() + tokens.size_bytes(), word.data(), word.size());
       return true;
     }
-
-    static constexpr std::size_t few_tokens = 8;
 
     /// 0: nothing is here.
     std::uint8_t bytes = 0;

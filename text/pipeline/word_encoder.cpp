@@ -10,8 +10,7 @@ namespace troupe::text {
 
 namespace {
 
-/// So many tokens are copied of words that have no more: the compiler knows the number.
-constexpr std::size_t few_tokens = 8;
+constexpr auto few_tokens = word_cache::few_tokens;
 
 bool is_short(std::string_view word) { return word.size() <= word_cache::short_bytes_max; }
 

@@ -22,7 +22,9 @@ struct workspace {
   batch_words batch;
 
   /// What the buffers beside the cache hold of memory.
-  std::size_t buffer_bytes() const { return bpe.bytes() + unigram.bytes() + normalized.capacity() + batch.other_tokens.bytes(); }
+  std::size_t buffer_bytes() const {
+    return bpe.bytes() + unigram.bytes() + normalized.capacity() + batch.other_tokens.bytes();
+  }
 };
 
 /// Workspaces that no call uses. At most 16 are kept, each with a cache of 3.5 MiB and buffers of at most 1.1 MiB, so

@@ -178,7 +178,11 @@ TEST_CASE("words have the tokens that each of them has alone, however many there
     for (int i = 0; i < 2000; ++i) {
       const bool is_again = !words.empty() && random() % 4 == 0;
       words.push_back(is_again ? words[random() % words.size()]
-                               : 'a' + random_text(random, "abc", i % 50 == 0 ? 400 : i % 5 == 0 ? 40 : 9));
+                               : 'a'
+                                   + random_text(random, "abc",
+                                                 i % 50 == 0  ? 400
+                                                 : i % 5 == 0 ? 40
+                                                              : 9));
     }
     std::string text;
     ids expected;
