@@ -160,4 +160,11 @@ MUTATIONS = [
              "    x.mode = sequence_mode::aggregated;", "    x.mode = sequence_mode::landing;", ["simulation_test", "scheduler_test"]),
     Mutation("cluster: usage of a continuation counts from its start", WORKER,
              "  entry.usage = usage;", "  entry.usage = usage;\n  entry.usage.output_tokens += entry.attempt > 1;", ["simulation_test"]),
+    Mutation("a compute thread leaves the shares of others alone", "gpu/host/compute_pool.cpp",
+             "const auto owner = (thread + i) % threads();", "const auto owner = thread;", ["host_executor_test"]),
+    Mutation("a hello waits longer than the other side's courtesy", "actors/node/node_links.cpp",
+             "self_->request(gate, config_.hello_max, hello())", "self_->request(gate, config_.forget_after, hello())",
+             ["node_links_test"]),
+    Mutation("the odd column of a pair of bf16 is the even one", "gpu/host/float_product.inl",
+             "Column == 0 ? v << 16", "Column >= 0 ? v << 16", ["host_kernels_test"]),
 ]
