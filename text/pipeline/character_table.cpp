@@ -96,8 +96,9 @@ table::flags normal_form_flags(char32_t c, std::unordered_set<char32_t>& second_
     if (!is_composed_again(c, canonical))
       result |= table::nfc_unsafe | table::nfkc_unsafe;
   }
-  if (!is_hangul && !is_same(decomposed(c, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT)))
-    result |= table::nfkd_unsafe | (is_same(canonical) ? table::nfkc_unsafe : 0);
+  // U+0385 is composed of a character that is compatible with two others.
+  if (!is_hangul && decomposed(c, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT) != canonical)
+    result |= table::nfkd_unsafe | table::nfkc_unsafe;
   return result;
 }
 
