@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -23,10 +24,10 @@ public:
 
   /// Sets a slot, or clears it, after the steps before and before those after.
   void change(slot_id slot, std::optional<Slot> state) {
+    queue_.push_back(slot_change{slot, std::move(state)});
+    // A change may still wait here though the step before it has ended by now: all of them, in their order.
     if (in_flight_ == 0)
-      slots_[slot.value] = std::move(state);
-    else
-      queue_.push_back(slot_change{slot, std::move(state)});
+      std::ignore = take();
   }
 
   /// errc::full with steps_max in flight, errc::invalid_step for an id that does not ascend.

@@ -167,4 +167,9 @@ MUTATIONS = [
              ["node_links_test"]),
     Mutation("the odd column of a pair of bf16 is the even one", "gpu/host/float_product.inl",
              "Column == 0 ? v << 16", "Column >= 0 ? v << 16", ["host_kernels_test"]),
+    Mutation("a slot is opened before it is closed, if a step ends between the two", "gpu/step_queue.hpp",
+             "    queue_.push_back(slot_change{slot, std::move(state)});\n",
+             "    if (in_flight_ == 0)\n      return void(slots_[slot.value] = std::move(state));\n"
+             "    queue_.push_back(slot_change{slot, std::move(state)});\n",
+             ["mock_executor_test"]),
 ]
