@@ -134,7 +134,7 @@ private:
   std::unordered_map<request_id, landing> landings_;
   std::uint64_t last_landing_ = 0;
   /// Blocks are left to be hashed, in a turn that will come.
-  bool hashing_ = false;
+  bool hash_turn_comes_ = false;
   std::uint64_t last_abandoned_ = 0;
   /// By a number of their own.
   std::map<std::uint64_t, abandoned_landing> abandoned_;

@@ -117,7 +117,7 @@ void decode_worker_state::note_arrivals(const kv_blocks_arrived& what) {
     if (arrival == landing_blocks::arrival::first)
       l->progressed = core_.now();
   }
-  if (!hashing_)
+  if (!hash_turn_comes_)
     hash_landed();
   core_.advance();
 }
@@ -136,11 +136,11 @@ void decode_worker_state::note_completed(const prefill_completed& record, std::u
 /// Hashes blocks that have landed until a turn's bytes are reached. The next turn comes by the clock and not by a
 /// message to itself, with which this actor would keep its thread from all others until the last block is hashed.
 void decode_worker_state::hash_landed() {
-  hashing_ = false;
+  hash_turn_comes_ = false;
   std::uint64_t bytes = 0;
   while (auto id = next_to_hash()) {
     if (bytes >= core_.config().checksum_turn_bytes) {
-      hashing_ = true;
+      hash_turn_comes_ = true;
       self_->run_delayed(std::chrono::seconds{0}, [this] {
         hash_landed();
         core_.advance();

@@ -43,7 +43,7 @@ public:
   std::uint64_t hash_next(const block_reader&);
 
   /// Index in the prompt's block tables of the first block that must not be read, in whichever group, by the checksums
-  /// of the completion record. REQUIRES: all_arrived(), !has_unhashed(), and a list of checksums for each cache group
+  /// of the completion record; 0, so none of them, if these are of other blocks. REQUIRES: all_arrived(), !has_unhashed(), and a list of checksums for each cache group
   std::optional<std::uint32_t> first_bad(const std::vector<std::vector<std::uint64_t>>& expected) const;
 
 private:

@@ -125,7 +125,7 @@ void prefill_worker_state::act(scheduler_events& events) {
     note_computed(computed);
   for (auto& failed : events.failures)
     give_up(failed.id, to_caf_error({failed.code, failed.context}));
-  if (!pushing_)
+  if (!push_turn_comes_)
     push_computed();
 }
 
@@ -149,11 +149,11 @@ void prefill_worker_state::note_computed(const scheduler_events::computed& compu
 /// Pushes the blocks of finished steps while the next one computes, until a turn's bytes are reached. The next turn
 /// comes by the clock and not by a message to itself, with which this actor would keep its thread from all others.
 void prefill_worker_state::push_computed() {
-  pushing_ = false;
+  push_turn_comes_ = false;
   auto bytes_left = core_.config().checksum_turn_bytes;
   while (auto request = next_to_push()) {
     if (bytes_left == 0) {
-      pushing_ = true;
+      push_turn_comes_ = true;
       self_->run_delayed(std::chrono::seconds{0}, [this] {
         push_computed();
         core_.advance();

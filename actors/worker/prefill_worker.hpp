@@ -92,7 +92,7 @@ private:
   std::unordered_map<request_id, job> jobs_;
   std::uint64_t last_job_ = 0;
   /// Blocks are left to be pushed, in a turn that will come.
-  bool pushing_ = false;
+  bool push_turn_comes_ = false;
   /// By the number of the job.
   std::map<std::uint64_t, writing> writing_;
   std::vector<abandoning> abandoned_;

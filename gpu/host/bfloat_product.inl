@@ -99,8 +99,8 @@ void multiply_bfloats(const matrix_product& a) {
       for (std::uint32_t b = 0; b < blocks; ++b)
         pass_of[groups - 1]({.weights = a.weights.data + group * a.weights.group_bytes + std::size_t{k} * 32,
                              .group_bytes = a.weights.group_bytes,
-                             .x = a.split.parts + b * a.tokens / blocks * (3 * a.split.stride) + k,
-                             .stride = a.split.stride,
+                             .x = a.bfloats.parts + b * a.tokens / blocks * (3 * a.bfloats.stride) + k,
+                             .stride = a.bfloats.stride,
                              .columns = columns - k < bfloat_pass_columns ? columns - k : bfloat_pass_columns,
                              .sums = sums + b * rows * 16,
                              .group_sums = group_sums,
@@ -120,7 +120,7 @@ inline hvec take_bfloat(fvec& x) {
   return rounded;
 }
 
-void split_bfloats(const float* x, std::uint32_t columns, const split_rows& out) {
+void split_bfloats(const float* x, std::uint32_t columns, const bfloat_parts& out) {
   const auto split = [&](std::uint32_t c, fvec rest) {
 #pragma GCC unroll 3
     for (std::size_t part = 0; part < 3; ++part) {

@@ -104,7 +104,7 @@ private:
   /// Shares of the current part of which something is not taken: nobody searches them when there is none.
   alignas(64) std::atomic<std::uint32_t> shares_left_ = 0;
   /// By thread.
-  std::vector<share_state> shares_;
+  alignas(64) std::vector<share_state> shares_;
 
   std::vector<std::thread> workers_;
   std::thread dispatcher_;

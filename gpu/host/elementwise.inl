@@ -117,9 +117,8 @@ inline std::int32_t largest_bits(const float* x) {
   return reduced(most, larger)[0];
 }
 
-/// Adding `rounder` to a float below 2^22 rounds it, to even, to an integer
-/// in the low mantissa bits.
 void quantise(const float* x, std::uint32_t columns, std::uint32_t tokens, const quantised_rows& out) {
+  // Adding it to a float below 2^22 rounds that, to even, to an integer in the low mantissa bits.
   constexpr float rounder = 0x1.8p23f;
   constexpr std::int32_t rounder_bits = 0x4b400000;
   constexpr float quant_max = activation_quant_max;

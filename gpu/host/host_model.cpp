@@ -160,13 +160,14 @@ expected<void, error> host_model::make_scratch() {
   const auto hidden = has_experts ? c.experts.hidden : c.hidden;
   const auto widest = std::max({c.width, c.query_width(), hidden});
   // A block more than needed, as in row_stride.
-  quant_stride_ = (widest + quant_columns - 1) / quant_columns * quant_columns + quant_columns;
-  const auto quant_floats = static_cast<std::uint32_t>(quant_stride_ * sizeof(std::int16_t) / sizeof(float));
+  prepared_stride_ = (widest + quant_columns - 1) / quant_columns * quant_columns + quant_columns;
+  const auto quant_floats = static_cast<std::uint32_t>(prepared_stride_ * sizeof(std::int16_t) / sizeof(float));
   const auto block_floats =
-    static_cast<std::uint32_t>(quant_stride_ / quant_columns * sizeof(activation_block) / sizeof(float));
-  const auto split_floats = multiplies_bfloats_by_tiles()
-                              ? static_cast<std::uint32_t>(3 * quant_stride_ * sizeof(std::uint16_t) / sizeof(float))
-                              : 0;
+    static_cast<std::uint32_t>(prepared_stride_ / quant_columns * sizeof(activation_block) / sizeof(float));
+  const auto bfloat_floats =
+    multiplies_bfloats_by_tiles()
+      ? static_cast<std::uint32_t>(3 * prepared_stride_ * sizeof(std::uint16_t) / sizeof(float))
+      : 0;
   struct wish {
     matrix& out;
     std::uint32_t rows;
@@ -193,7 +194,7 @@ expected<void, error> host_model::make_scratch() {
     wish{expert_out_, product_tokens_max, expert_width},
     wish{quants_, product_tokens_max + 15, quant_floats},
     wish{quant_blocks_, product_tokens_max + 15, block_floats},
-    wish{split_, product_tokens_max + 15, split_floats},
+    wish{bfloats_, product_tokens_max, bfloat_floats},
   };
   for (const auto& [out, rows, columns] : wishes) {
     auto made = make_matrix(rows, columns);
@@ -207,7 +208,7 @@ expected<void, error> host_model::make_scratch() {
 }
 
 bool host_model::multiplies_bfloats_by_tiles() const {
-  return kernels_->split != nullptr && weights_->has(packed_type::bf16);
+  return kernels_->split_bfloats != nullptr && weights_->has(packed_type::bf16);
 }
 
 numerics_id host_model::numerics() const {
@@ -353,12 +354,12 @@ void host_model::prepare(std::span<matrix_product> products) {
     return std::ranges::any_of(products, [&](const auto& product) { return wants(product.weights.type); });
   };
   const bool rounds = wanted(is_quantised);
-  const bool splits = kernels_->split != nullptr && wanted([](auto type) { return type == packed_type::bf16; });
+  const bool splits = kernels_->split_bfloats != nullptr && wanted([](auto type) { return type == packed_type::bf16; });
   if (!rounds && !splits)
     return;
   const quantised_rows rounded{reinterpret_cast<std::int16_t*>(quants_.row(0)),
-                               reinterpret_cast<activation_block*>(quant_blocks_.row(0)), quant_stride_};
-  const split_rows split{reinterpret_cast<std::uint16_t*>(split_.row(0)), quant_stride_};
+                               reinterpret_cast<activation_block*>(quant_blocks_.row(0)), prepared_stride_};
+  const bfloat_parts bfloats{reinterpret_cast<std::uint16_t*>(bfloats_.row(0)), prepared_stride_};
   const auto& shared = products.front();
   pool_->parallel_for(shared.tokens, tokens_grain, [&](auto begin, auto end, auto) {
     for (std::size_t t = begin; t < end; ++t) {
@@ -368,12 +369,12 @@ void host_model::prepare(std::span<matrix_product> products) {
           x, shared.weights.columns, shared.tokens,
           {rounded.quants + t * rounded.stride, rounded.blocks + t * rounded.stride / quant_columns, rounded.stride});
       if (splits)
-        kernels_->split(x, shared.weights.columns, {split.parts + t * 3 * split.stride, split.stride});
+        kernels_->split_bfloats(x, shared.weights.columns, {bfloats.parts + t * 3 * bfloats.stride, bfloats.stride});
     }
   });
   for (auto& product : products) {
     product.quantised = rounded;
-    product.split = split;
+    product.bfloats = bfloats;
   }
 }
 

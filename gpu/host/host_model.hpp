@@ -71,7 +71,7 @@ private:
 
   /// Below this many tokens the elementwise parts are shorter than waking a worker.
   static constexpr std::uint32_t tokens_grain = 8;
-  /// Small, so that narrow matrices also split evenly; gemv takes at least two groups at once.
+  /// Small, so that narrow matrices also split evenly.
   static constexpr std::uint32_t groups_grain = 2;
 
   host_model() = default;
@@ -141,11 +141,12 @@ private:
   matrix residual_, normal_, query_, key_, value_, mixed_, gate_, up_;
   /// What a part adds to the residual, where it has to be looked at first: normed, or summed over experts.
   matrix branch_;
-  /// Activations of the current products, rounded: 16-bit numbers and activation_blocks, in rows of quant_stride_.
+  /// Activations of the current products, rounded: 16-bit numbers and activation_blocks.
   matrix quants_, quant_blocks_;
-  std::size_t quant_stride_ = 0;
   /// The same split into bf16, where the path and a weight want that.
-  matrix split_;
+  matrix bfloats_;
+  /// Columns of a row of these, of a part of it.
+  std::size_t prepared_stride_ = 0;
   /// Final residuals of the rows whose logits are wanted, for one call of the head.
   matrix last_;
   /// Cosines, then sines, of each rope: [rope][2][head_width / 2].

@@ -59,8 +59,12 @@ public:
     out_.memory_.prefer_huge_pages();
     for (auto& m : matrices_)
       split(m);
+    const bool is_tied = out_.head_.data == nullptr;
+    for (const auto& m : matrices_)
+      if (is_tied || m.out != &out_.embedding_)
+        out_.types_ |= 1u << static_cast<unsigned>(m.out->type);
     auto ok = run_threads(progress);
-    if (out_.head_.data == nullptr)
+    if (is_tied)
       out_.head_ = out_.embedding_;
     return ok;
   }
@@ -183,7 +187,6 @@ private:
     const auto group_bytes = packed_bytes(m.type, lanes, columns);
     auto* out = out_.memory_.data() + m.offset;
     *m.out = {out, packed_type_of(m.type), rows, columns, group_bytes};
-    out_.types_ |= 1u << static_cast<unsigned>(m.out->type);
     const auto step = std::max<std::uint64_t>(piece_bytes / (source_row * lanes), 1) * lanes;
     for (std::uint64_t row = 0; row < rows; row += step) {
       const auto count = std::min<std::uint64_t>(step, rows - row);

@@ -57,7 +57,7 @@ public:
   std::span<const float> output_norm() const { return output_norm_; }
   const packed_view& head() const { return head_; }
 
-  /// Whether a matrix is of this type.
+  /// Whether a matrix is of this type, an embedding that is only looked up left out.
   bool has(packed_type type) const { return (types_ >> static_cast<unsigned>(type) & 1u) != 0; }
 
   /// XXH3-64 over the architecture's numbers, the format, and every tensor's name, type and bytes.
@@ -75,7 +75,7 @@ private:
   std::vector<host_layer> layers_;
   std::vector<float> output_norm_;
   packed_view head_;
-  /// Bit n: a matrix is of the type n.
+  /// Bit n: a matrix that is multiplied is of the type n.
   std::uint32_t types_ = 0;
   std::uint64_t hash_ = 0;
 };

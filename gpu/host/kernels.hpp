@@ -12,7 +12,8 @@
 //
 // Arithmetic, the same for every batch size, chunk size and thread count:
 //   f32, f16, bf16   one sum per output element, over k ascending: acc = madd(w[k], x[k], acc)
-//   bf16 with AMX    of each 32 columns, ascending, for each of the three parts of x (split_rows): two sums, over even
+//   bf16 with AMX    of each 32 columns, ascending, for each of the three parts of x (bfloat_parts): two sums, over
+//   even
 //                    and over odd columns, from 0; acc += one + the other. Numbers below 2^-126 count as zero.
 //   quantised        x is rounded to 16 bits per 32 columns (quantised_rows). Of each block of 32 columns (of 16 for
 //                    q6_k), ascending: acc = madd(f32(Σ w x of integers), w scale × x scale, acc), then, where the type
@@ -88,9 +89,9 @@ struct quantised_rows {
   std::size_t stride = 0;             // a multiple of 32
 };
 
-/// Activations [tokens][3][stride] as the sums of three bf16, the largest first: x to 2^-24. Memory of 15 more tokens
-/// must follow, which may hold anything.
-struct split_rows {
+/// Activations [tokens][3][stride] as the sums of three bf16, the largest first: x to 2^-24. Those beyond the largest
+/// bf16, 3.39e38, are not numbers.
+struct bfloat_parts {
   std::uint16_t* parts = nullptr;
   std::size_t stride = 0; // a multiple of 32
 };
@@ -102,8 +103,8 @@ struct matrix_product {
   std::size_t x_stride = 0;
   /// Of x; read instead of it where the weights are quantised.
   quantised_rows quantised;
-  /// Of x; read instead of it where the weights are bf16 and the path has a `split`.
-  split_rows split;
+  /// Of x; read instead of it where the weights are bf16 and the path has a `split_bfloats`.
+  bfloat_parts bfloats;
   float* out = nullptr; // [tokens][out_stride], out_stride ≥ 16 × groups
   std::size_t out_stride = 0;
   std::uint32_t tokens = 0;
@@ -154,7 +155,7 @@ struct kernel_table {
   /// on every path.
   void (*quantise)(const float* x, std::uint32_t columns, std::uint32_t tokens, const quantised_rows& out);
   /// Splits x[columns] of one token into row 0 of `out`, zeros up to a multiple of 32 behind; absent on most paths.
-  void (*split)(const float* x, std::uint32_t columns, const split_rows& out);
+  void (*split_bfloats)(const float* x, std::uint32_t columns, const bfloat_parts& out);
   void (*attend)(const attention&);
   /// out[i] = x[i] / rms(x) × weight[i] for i below `padded`, which is at least `width`; x is zero from width on. With
   /// padded == width, which need not be a multiple of 16, no element beyond is read or written: a head in a row.

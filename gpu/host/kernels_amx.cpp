@@ -33,7 +33,7 @@ void multiply_by_tiles(const matrix_product& a) {
 constexpr kernel_table kernels_with_bfloats() {
   auto table = kernels;
   table.multiply = &multiply_by_tiles;
-  table.split = &split_bfloats;
+  table.split_bfloats = &split_bfloats;
   return table;
 }
 

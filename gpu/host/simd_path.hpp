@@ -13,7 +13,7 @@
 namespace troupe::gpu::host {
 
 /// One compilation of the kernels. Bits are equal within a path; all but portable compute the same fused operations in
-/// the same order, and integer sums are exact, so their bits are equal too.
+/// the same order, and integer sums are exact, so their bits are equal too, but for bf16 weights with AMX.
 enum class simd_path : std::uint8_t {
   /// No fused multiply-add; runs everywhere.
   portable,
@@ -23,7 +23,7 @@ enum class simd_path : std::uint8_t {
   avx512,
   /// The same with VNNI.
   avx512_vnni,
-  /// The same with AMX for many tokens.
+  /// The same with AMX for many tokens, and for bf16 weights.
   amx,
 };
 

@@ -82,8 +82,9 @@ class matrix_bench {
 public:
   matrix_bench(const bench_options& o, compute_pool& pool, simd_path path)
     : o_(o), pool_(pool), path_(path), kernels_(kernels_of(path)), x_(std::size_t{product_tokens_max} * o.columns),
-      quant_stride_(o.columns + quant_columns), quants_(product_tokens_max * quant_stride_),
-      blocks_(quants_.size() / quant_columns), out_(std::size_t{product_tokens_max} * padded(o.rows)) {
+      stride_(o.columns + quant_columns), quants_((product_tokens_max + 15) * stride_),
+      blocks_(quants_.size() / quant_columns), bfloats_(product_tokens_max * 3 * stride_),
+      out_(std::size_t{product_tokens_max} * padded(o.rows)) {
     test::splitmix64 random{2};
     for (auto& x : x_)
       x = static_cast<float>(static_cast<double>(random.next() >> 40) * 0x1p-23 - 1);
@@ -109,8 +110,9 @@ public:
 
 private:
   quantised_rows row(std::size_t t) {
-    return {quants_.data() + t * quant_stride_, blocks_.data() + t * quant_stride_ / quant_columns, quant_stride_};
+    return {quants_.data() + t * stride_, blocks_.data() + t * stride_ / quant_columns, stride_};
   }
+  bfloat_parts parts(std::size_t t) { return {bfloats_.data() + t * 3 * stride_, stride_}; }
 
   void multiply(const packed_view& weights, std::uint32_t tokens) {
     const std::size_t stride = o_.columns;
@@ -118,13 +120,17 @@ private:
                            .x = x_.data(),
                            .x_stride = stride,
                            .quantised = row(0),
+                           .bfloats = parts(0),
                            .out = out_.data(),
                            .out_stride = padded(o_.rows),
                            .tokens = tokens};
     pool_.run([&] {
       pool_.parallel_for(tokens, 8, [&](auto begin, auto end, auto) {
-        for (std::size_t t = begin; t < end && is_quantised(weights.type); ++t)
-          kernels_.quantise(product.x + t * stride, o_.columns, tokens, row(t));
+        for (std::size_t t = begin; t < end; ++t)
+          if (is_quantised(weights.type))
+            kernels_.quantise(product.x + t * stride, o_.columns, tokens, row(t));
+          else if (weights.type == packed_type::bf16 && kernels_.split_bfloats != nullptr)
+            kernels_.split_bfloats(product.x + t * stride, o_.columns, parts(t));
       });
       pool_.parallel_for(weights.groups(), 2, [&](auto begin, auto end, auto) {
         auto part = product;
@@ -153,9 +159,10 @@ private:
   simd_path path_;
   const kernel_table& kernels_;
   std::vector<float> x_;
-  std::size_t quant_stride_;
+  std::size_t stride_; // of rounded and of split activations
   std::vector<std::int16_t> quants_;
   std::vector<activation_block> blocks_;
+  std::vector<std::uint16_t> bfloats_;
   std::vector<float> out_;
 };
 

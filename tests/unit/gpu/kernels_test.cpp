@@ -66,14 +66,14 @@ struct rounded_activations {
 };
 
 /// Activations split into bf16, on the paths that do.
-struct split_activations {
-  split_activations(simd_path path, const float* x, std::uint32_t tokens, std::uint32_t columns)
-    : stride((columns + bfloat_columns - 1) / bfloat_columns * bfloat_columns), parts((tokens + 15) * 3 * stride) {
-    if (kernels_of(path).split != nullptr)
+struct split_into_bfloats {
+  split_into_bfloats(simd_path path, const float* x, std::uint32_t tokens, std::uint32_t columns)
+    : stride((columns + bfloat_columns - 1) / bfloat_columns * bfloat_columns), parts(tokens * 3 * stride) {
+    if (kernels_of(path).split_bfloats != nullptr)
       for (std::size_t t = 0; t < tokens; ++t)
-        kernels_of(path).split(x + t * columns, columns, {parts.data() + t * 3 * stride, stride});
+        kernels_of(path).split_bfloats(x + t * columns, columns, {parts.data() + t * 3 * stride, stride});
   }
-  split_rows rows() { return {parts.data(), stride}; }
+  bfloat_parts rows() { return {parts.data(), stride}; }
   std::size_t stride;
   std::vector<std::uint16_t> parts;
 };
@@ -84,12 +84,12 @@ std::vector<float> multiply(simd_path path, const packed_view& w, const std::vec
   std::vector<float> out(std::size_t{tokens} * padded(w.rows));
   const auto* rows = x.data() + std::size_t{first} * w.columns;
   rounded_activations rounded{path, rows, tokens, w.columns};
-  split_activations split{path, rows, tokens, w.columns};
+  split_into_bfloats split{path, rows, tokens, w.columns};
   kernels_of(path).multiply({.weights = w,
                              .x = rows,
                              .x_stride = w.columns,
                              .quantised = rounded.row(0),
-                             .split = split.rows(),
+                             .bfloats = split.rows(),
                              .out = out.data(),
                              .out_stride = padded(w.rows),
                              .tokens = tokens,
@@ -181,13 +181,13 @@ TEST_CASE("a product has the same bits in every batch and cut of the rows") {
       // Group by group, added to what is there.
       std::vector<float> sums(std::size_t{tokens} * stride, 1.0f);
       rounded_activations rounded{path, x.data(), tokens, columns};
-      split_activations split{path, x.data(), tokens, columns};
+      split_into_bfloats split{path, x.data(), tokens, columns};
       for (std::uint32_t g = 0; g < w.view.groups(); ++g)
         kernels_of(path).multiply({.weights = w.view,
                                    .x = x.data(),
                                    .x_stride = columns,
                                    .quantised = rounded.row(0),
-                                   .split = split.rows(),
+                                   .bfloats = split.rows(),
                                    .out = sums.data(),
                                    .out_stride = stride,
                                    .tokens = tokens,
@@ -213,7 +213,7 @@ TEST_CASE("the fused paths have equal bits, and all paths round activations alik
       continue;
     MESSAGE("avx2 against " << to_string(path));
     for (auto type : all_types) {
-      if (type == tensor_type::bf16 && kernels_of(path).split != nullptr)
+      if (type == tensor_type::bf16 && kernels_of(path).split_bfloats != nullptr)
         continue; // tiles have an order of their own
       for (auto [rows, columns] : shapes_of(type)) {
         const random_weights w{type, rows, columns};
@@ -233,7 +233,7 @@ TEST_CASE("the fused paths have equal bits, and all paths round activations alik
 
 TEST_CASE("tiles of bf16 add in the order that kernels.hpp gives") {
   const auto& kernels = kernels_of(simd_path::amx);
-  if (supported_simd_paths().back() != simd_path::amx || kernels.split == nullptr) {
+  if (supported_simd_paths().back() != simd_path::amx || kernels.split_bfloats == nullptr) {
     MESSAGE("SKIPPED: this CPU has no AMX");
     return;
   }
@@ -242,7 +242,7 @@ TEST_CASE("tiles of bf16 add in the order that kernels.hpp gives") {
     for (std::uint32_t tokens : {1u, 7u, 40u}) {
       const random_weights w{tensor_type::bf16, rows, columns};
       const auto x = random_floats(std::size_t{tokens} * columns, 4);
-      split_activations split{simd_path::amx, x.data(), tokens, columns};
+      split_into_bfloats split{simd_path::amx, x.data(), tokens, columns};
       const auto out = multiply(simd_path::amx, w.view, x, 0, tokens);
       std::vector<float> row(split.stride);
       std::size_t wrong = 0;
