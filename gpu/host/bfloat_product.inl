@@ -2,8 +2,8 @@
 // Products of bf16 weights by AMX. Part of kernels_amx.cpp.
 //
 // Its multipliers take bf16 on both sides and add in f32. An activation is the sum of three bf16, so that three
-// products are as exact as one of f32, and still five times as fast. Tiles serve any number of tokens, one as well: so
-// each token's sums have one order.
+// products are as exact as one of f32, and still cost less. Tiles serve any number of tokens, one as well: so each
+// token's sums have one order.
 
 /// Groups whose sums are in registers while activations pass: registers 0 to 3, of tokens times 16 rows. 4 to 6:
 /// the parts of the activations, 7: weights.
