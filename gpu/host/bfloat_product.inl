@@ -10,8 +10,6 @@
 constexpr std::uint32_t bfloat_groups = 4;
 /// Columns whose activations stay in L2 while groups pass.
 constexpr std::uint32_t bfloat_pass_columns = 512;
-/// Of few tokens, which wait for weights.
-constexpr int bfloat_ahead = 4096;
 
 constexpr tile_config bfloat_config(std::uint8_t tokens) {
   return {.row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
@@ -27,7 +25,7 @@ struct bfloat_pass {
   float* sums;            // of the first group [tokens][16]
   std::size_t group_sums; // floats from one group's sums to the next's
   bool is_first;          // columns: the sums begin at zero
-  bool fetches_ahead;
+  bool fetches_ahead;     // few tokens wait for weights
 };
 
 // Register numbers are literals, hence the macro.
@@ -36,7 +34,7 @@ struct bfloat_pass {
     const std::byte* w = weights + sum * p.group_bytes;                                                                \
     if (p.fetches_ahead)                                                                                               \
       for (int row = 0; row < 16; ++row)                                                                               \
-        __builtin_prefetch(w + bfloat_ahead + row * 64);                                                               \
+        __builtin_prefetch(w + weights_ahead + row * 64);                                                              \
     _tile_loadd(7, w, 64);                                                                                             \
     _tile_dpbf16ps(sum, 4, 7);                                                                                         \
     _tile_dpbf16ps(sum, 5, 7);                                                                                         \

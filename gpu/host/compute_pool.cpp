@@ -138,8 +138,7 @@ bool compute_pool::join_part() {
 void compute_pool::run_part(part next) {
   next.round = round_.load(std::memory_order_relaxed) + 1;
   part_ = next;
-  const auto pieces = (next.count + next.grain - 1) / next.grain;
-  shares_left_.store(std::min(pieces, threads()), std::memory_order_relaxed); // the others are empty
+  shares_left_.store(std::min(next.pieces(), threads()), std::memory_order_relaxed); // the others are empty
   members_.store(open_part, std::memory_order_release);
   round_.store(next.round, std::memory_order_release);
   round_.notify_all();
@@ -158,7 +157,7 @@ void compute_pool::run_shares(const part& p, std::uint32_t thread) {
 }
 
 compute_pool::range compute_pool::share_of(const part& p, std::uint32_t thread) const {
-  const std::uint64_t pieces = (p.count + p.grain - 1) / p.grain;
+  const std::uint64_t pieces = p.pieces();
   const auto cut = [&](std::uint64_t at) {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(pieces * at / threads() * p.grain, p.count));
   };

@@ -66,6 +66,9 @@ private:
     std::uint32_t round = 0;
     void (*call)(void*, std::uint32_t begin, std::uint32_t end, std::uint32_t thread) = nullptr;
     void* context = nullptr;
+
+    /// Of a grain, or the rest.
+    std::uint32_t pieces() const { return (count + grain - 1) / grain; }
   };
 
   struct range {
